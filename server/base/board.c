@@ -1,0 +1,255 @@
+/* board.c: where things lie on the scoreboard, and the few things done to it as a whole.
+ *
+ * In order: the head, the apps, the seats, the slots, the cells (a worker's side by side), each at
+ * a multiple of 128 bytes so that no two writers share a cache line or its neighbour. It never
+ * zeroes what a worker counted, except for a column that passes to a newer generation. */
+#include "base/board.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define BOARD_MAGIC  0x72656576u /* "reev" */
+#define BOARD_LAYOUT 1u /* to be raised when a field changes its meaning but not its size */
+#define ALIGNMENT    128u
+
+#define ROUND_UP(size) (((size) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
+#define HEAD_SIZE      ROUND_UP(sizeof(struct board))
+#define APP_STRIDE     ROUND_UP(sizeof(struct board_app))
+#define SEAT_STRIDE    ROUND_UP(sizeof(struct board_seat))
+#define SLOT_STRIDE    ROUND_UP(sizeof(struct board_slot))
+#define CELL_STRIDE    ROUND_UP(sizeof(struct board_cell))
+
+/* A number that differs as soon as any struct's size does: builds that disagree share no board. */
+static uint32_t layout_number(void)
+{
+    const size_t sizes[] = {
+        sizeof(struct board),      sizeof(struct board_app),    sizeof(struct board_seat),
+        sizeof(struct board_slot), sizeof(struct board_column), sizeof(struct board_cell),
+        sizeof(struct histogram),  HISTOGRAM_BUCKETS,           HISTOGRAM_SHIFT,
+    };
+    uint32_t number = BOARD_LAYOUT;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        number = number * 16777619u ^ (uint32_t)sizes[i];
+    return number;
+}
+
+/* *size_out += count * stride. 0, or -1 when that is too much. */
+static int add_area(uint64_t *size_out, uint64_t count, uint64_t stride)
+{
+    uint64_t area;
+
+    if (__builtin_mul_overflow(count, stride, &area))
+        return -1;
+    return __builtin_add_overflow(*size_out, area, size_out) ? -1 : 0;
+}
+
+static int board_size(unsigned max_workers, unsigned max_apps, uint64_t *size_out)
+{
+    uint64_t cells = (uint64_t)max_workers * max_apps;
+
+    *size_out = HEAD_SIZE;
+    if (max_workers == 0 || max_apps == 0 || add_area(size_out, max_apps, APP_STRIDE) == -1 ||
+        add_area(size_out, max_workers, SEAT_STRIDE + SLOT_STRIDE) == -1 ||
+        add_area(size_out, cells, CELL_STRIDE) == -1 || *size_out > PTRDIFF_MAX) {
+        errno = EINVAL;
+        return -1;
+    }
+    return 0;
+}
+
+static void *map_board(int fd, size_t size)
+{
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    return map == MAP_FAILED ? NULL : map;
+}
+
+static void close_keeping_errno(int fd)
+{
+    int saved = errno;
+
+    close(fd);
+    errno = saved;
+}
+
+struct board *board_create(unsigned max_workers, unsigned max_apps, int *fd_out)
+{
+    struct board *board = NULL;
+    uint64_t size;
+    int fd;
+
+    if (board_size(max_workers, max_apps, &size) == -1)
+        return NULL;
+    fd = memfd_create("reeve-board", MFD_CLOEXEC);
+    if (fd == -1)
+        return NULL;
+    if (ftruncate(fd, (off_t)size) == 0)
+        board = map_board(fd, size);
+    if (board == NULL) {
+        close_keeping_errno(fd);
+        return NULL;
+    }
+    board->magic = BOARD_MAGIC;
+    board->layout = layout_number();
+    board->size = size;
+    board->max_workers = max_workers;
+    board->max_apps = max_apps;
+    board->started_at = clock_ns();
+    board->started_wall = clock_wall_ns();
+    *fd_out = fd;
+    return board;
+}
+
+static bool is_ours(const struct board *board, uint64_t mapped)
+{
+    uint64_t size;
+
+    if (board->magic != BOARD_MAGIC || board->layout != layout_number() || board->size != mapped)
+        return false;
+    return board_size(board->max_workers, board->max_apps, &size) == 0 && size == mapped;
+}
+
+struct board *board_attach(int fd)
+{
+    struct stat st;
+    struct board *board;
+
+    if (fstat(fd, &st) == -1)
+        return NULL;
+    if (st.st_size < (off_t)HEAD_SIZE) { /* reading the head would be SIGBUS */
+        errno = EPROTO;
+        return NULL;
+    }
+    board = map_board(fd, (size_t)st.st_size);
+    if (board == NULL)
+        return NULL;
+    if (!is_ours(board, (uint64_t)st.st_size)) {
+        munmap(board, (size_t)st.st_size);
+        errno = EPROTO;
+        return NULL;
+    }
+    return board;
+}
+
+void board_detach(struct board *board)
+{
+    if (board != NULL)
+        munmap(board, board->size);
+}
+
+/* Not const on the way out: who may write what is a rule between processes, which no qualifier can
+ * express. */
+static void *at(const struct board *board, size_t offset)
+{
+    return (void *)((uintptr_t)board + offset);
+}
+
+static size_t seats_at(const struct board *board)
+{
+    return HEAD_SIZE + board->max_apps * APP_STRIDE;
+}
+
+static size_t slots_at(const struct board *board)
+{
+    return seats_at(board) + board->max_workers * SEAT_STRIDE;
+}
+
+static size_t cells_at(const struct board *board)
+{
+    return slots_at(board) + board->max_workers * SLOT_STRIDE;
+}
+
+struct board_app *board_app(const struct board *board, unsigned app)
+{
+    return at(board, HEAD_SIZE + app * APP_STRIDE);
+}
+
+struct board_seat *board_seat(const struct board *board, unsigned worker)
+{
+    return at(board, seats_at(board) + worker * SEAT_STRIDE);
+}
+
+struct board_slot *board_slot(const struct board *board, unsigned worker)
+{
+    return at(board, slots_at(board) + worker * SLOT_STRIDE);
+}
+
+struct board_cell *board_cell(const struct board *board, unsigned worker, unsigned app)
+{
+    return at(board, cells_at(board) + ((size_t)worker * board->max_apps + app) * CELL_STRIDE);
+}
+
+static void clear_histogram(struct histogram *h)
+{
+    board_set(&h->sum, 0);
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+        board_set(&h->buckets[i], 0);
+}
+
+static void clear_column(struct board_column *column)
+{
+    board_set(&column->requests, 0);
+    board_set(&column->active, 0);
+    board_set(&column->held, 0);
+    board_set(&column->exceptions, 0);
+    for (unsigned i = 0; i < sizeof(column->answers) / sizeof(column->answers[0]); i++)
+        board_set(&column->answers[i], 0);
+    board_set(&column->bytes_in, 0);
+    board_set(&column->bytes_out, 0);
+    clear_histogram(&column->latency);
+}
+
+struct board_column *board_claim(struct board_cell *cell, uint64_t generation)
+{
+    struct board_column *column = &cell->latest[generation & 1];
+    uint64_t owner = board_get(&column->generation);
+
+    if (owner >= generation)
+        return column;
+    if (owner != 0) { /* one that was never used is all zeros; leave its pages alone */
+        board_set(&column->generation, 0);
+        /* Nobody shall take half-cleared figures for the former owner's. */
+        atomic_thread_fence(memory_order_release);
+        clear_column(column);
+    }
+    atomic_store_explicit(&column->generation, generation, memory_order_release);
+    return column;
+}
+
+static void settle_column(struct board_column *column)
+{
+    board_set(&column->active, 0);
+    board_set(&column->held, 0);
+}
+
+static void settle_slot(struct board_slot *slot)
+{
+    board_set(&slot->pid, 0);
+    board_set(&slot->booted_at, 0);
+    board_set(&slot->is_accepting, 0);
+    board_set(&slot->is_draining, 0);
+    board_set(&slot->rss, 0);
+    board_set(&slot->idle, 0);
+    board_set(&slot->active, 0);
+    board_set(&slot->closed, board_get(&slot->accepted));
+}
+
+void board_settle(const struct board *board, unsigned worker)
+{
+    /* Even a look at a page allocates it: keep off cells that no app ever had. */
+    uint64_t apps = board_get(&board->app_count);
+
+    settle_slot(board_slot(board, worker));
+    for (unsigned app = 0; app < apps && app < board->max_apps; app++) {
+        struct board_cell *cell = board_cell(board, worker, app);
+
+        settle_column(&cell->total);
+        settle_column(&cell->latest[0]);
+        settle_column(&cell->latest[1]);
+    }
+}

@@ -1,0 +1,132 @@
+/* board.h: the scoreboard, one memfd that master and workers map shared.
+ *
+ * The master writes the head, the app table and the seats; a slot is written by its worker alone,
+ * each cell a relaxed atomic of one writer. Counters only grow, across respawns too; gauges of a
+ * worker that has gone are settled by the master (board_settle). Readers take values as they are:
+ * each is right by itself, two together may be a moment apart. Sparse: pages nobody touched cost
+ * nothing. */
+#ifndef BASE_BOARD_H
+#define BASE_BOARD_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+
+/* A counter: only grows; or a gauge, where its comment says so. */
+typedef _Atomic uint64_t board_count;
+
+static inline void board_add(board_count *c, uint64_t n)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+static inline void board_sub(board_count *c, uint64_t n)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) - n,
+                          memory_order_relaxed);
+}
+static inline void board_set(board_count *c, uint64_t v)
+{
+    atomic_store_explicit(c, v, memory_order_relaxed);
+}
+static inline uint64_t board_get(const board_count *c)
+{
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+/* What one worker did for one app, or for one generation of it. */
+struct board_column {
+    board_count generation; /* whose figures these are; 0: of all */
+    board_count requests;   /* begun */
+    board_count active;     /* gauge: running now */
+    board_count held;       /* gauge: what keeps the generation loaded, requests included */
+    board_count exceptions; /* the application failed */
+    board_count answers[6]; /* by the status's first digit; [0]: cut off before a status was sent */
+    board_count bytes_in;   /* of request bodies, as the app read them */
+    board_count bytes_out;  /* of response bodies */
+    /* ns from the head's last byte until the answer's last went to kernel or output buffer */
+    struct histogram latency;
+};
+
+struct board_cell {
+    alignas(128) struct board_column total;
+    /* Generation g is in latest[g & 1], unless a later one took it over: compare .generation. */
+    struct board_column latest[2];
+};
+
+/* Written by the worker. Times are clock_ns(). */
+struct board_slot {
+    alignas(128) board_count pid;
+    board_count incarnation; /* whose process this is; a reader compares it with the seat's */
+    board_count booted_at;   /* when it was ready; 0: not yet */
+    board_count is_accepting;
+    board_count is_draining;
+    board_count heartbeat_at;
+    board_count rss;      /* bytes */
+    board_count accepted; /* connections */
+    board_count closed;
+    board_count idle;     /* gauge: connections without a request */
+    board_count requests; /* begun, answers of the server's own included */
+    board_count active;   /* gauge: requests running */
+    board_count requests_at_boot;
+    board_count exceptions;
+    board_count refused; /* requests the server answered with 4xx or 5xx before an app saw them */
+    struct histogram loop_lag;
+};
+
+/* Written by the master: one a slot. Times are clock_ns(). */
+enum seat_state { SEAT_EMPTY, SEAT_STARTING, SEAT_SERVING, SEAT_DRAINING };
+struct board_seat {
+    alignas(128) board_count state;
+    board_count incarnation; /* how often the slot was filled: the current one's number */
+    board_count pid;
+    board_count last_spawn;
+    board_count last_exit;
+    board_count respawns;    /* spawned because the one before died unasked */
+    board_count last_status; /* wait status of the last one that ended */
+};
+
+/* Written by the master. `name` is set before the entry counts in app_count. */
+struct board_app {
+    char name[64];
+    board_count generation; /* the committed one; 0: none yet */
+    board_count reloads;    /* deployments that were committed after the first */
+    board_count refusals;   /* deployments that were refused */
+};
+
+struct board {
+    /* Fixed at start. */
+    uint32_t magic, layout;
+    uint64_t size;
+    uint32_t max_workers, max_apps;
+    uint64_t started_at;   /* clock_ns() */
+    uint64_t started_wall; /* clock_wall_ns() */
+    /* Written by the master. */
+    board_count app_count;
+    board_count deployments;
+};
+
+/* Makes one; *fd_out is its memfd (close-on-exec). NULL with errno. */
+struct board *board_create(unsigned max_workers, unsigned max_apps, int *fd_out);
+/* Maps one that was handed down: NULL when it is not of this layout (EPROTO). */
+struct board *board_attach(int fd);
+void board_detach(struct board *board);
+
+struct board_app *board_app(const struct board *board, unsigned app);
+struct board_seat *board_seat(const struct board *board, unsigned worker);
+struct board_slot *board_slot(const struct board *board, unsigned worker);
+struct board_cell *board_cell(const struct board *board, unsigned worker, unsigned app);
+
+/* Takes the column of `generation` in a cell; zeroes it first when it was an older generation's.
+ * One that a later generation has stays that one's: compare .generation. For the slot's worker. */
+struct board_column *board_claim(struct board_cell *cell, uint64_t generation);
+
+/* After its worker has gone: gauges to 0, connections that died with it closed, and what told of
+ * the process (pid, booted_at, rss, is_accepting, is_draining) cleared. For the master. */
+void board_settle(const struct board *board, unsigned worker);
+
+#endif

@@ -1,0 +1,119 @@
+/* config.h: the configuration, read from a file or made from the command line, checked whole and then never changed.
+ *
+ * Every value has its type, unit and bounds; the first thing wrong is one sentence "file:line: ..." that says what was
+ * expected. It does not open sockets, load modules or create folders: it only looks (is there such a file?). */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/sock.h"
+
+enum access_format { ACCESS_COMBINED, ACCESS_JSON };
+
+struct config_listen {
+    char *name; /* what apps and reports call it; default: the address */
+    struct sock_address address;
+    int backlog;   /* connections the kernel queues */
+    unsigned mode; /* of a Unix socket's file */
+    int line;
+};
+
+struct config_option {
+    char *key;
+    char *value;
+};
+
+struct config_app {
+    char *name;   /* letters, digits, '-', '_'; at most 63 bytes */
+    char *module; /* absolute path */
+    /* Begins with '/', no '/' at its end except "/" itself; no segment that is empty, "." or "..";
+     * no space, control byte, '%', '?' or '#'. */
+    char *mount;
+    char **listens;      /* names of the listeners it is bound to */
+    size_t listen_count; /* 0: all of them */
+    struct config_option *options;
+    size_t option_count;
+    int line;
+};
+
+/* Durations are nanoseconds, sizes bytes. 0 means "no limit" where the comment says so. */
+struct config {
+    char *path; /* of the file, absolute; NULL when made from the command line */
+
+    unsigned workers; /* `auto` is resolved: the CPUs this process may use */
+    bool is_workers_auto;
+    /* Slots of the scoreboard, replacements included: more than workers; default: 2 * workers + 4,
+     * at least 16. */
+    unsigned max_workers;
+    unsigned max_apps; /* columns of the scoreboard; default 32 */
+    char *control;     /* path of the control socket */
+    char *state_dir;   /* spool and history; NULL: a private temporary folder */
+    char *pid_file;    /* NULL: none */
+
+    char *log_file; /* NULL: stderr */
+    enum log_level log_level;
+    char *access_log; /* NULL: off */
+    enum access_format access_format;
+
+    uint64_t boot_timeout; /* a worker must be ready by then; 30s */
+    /* A new generation must be prepared by then, in the preflight child and in each worker; 30s. */
+    uint64_t prepare_timeout;
+    uint64_t drain_timeout; /* a draining worker's requests and connections are cut after it; 30s */
+    uint64_t unload_wait;   /* how long `reload` waits for the old code to go; 5s */
+    uint64_t hang_timeout;  /* a worker without heartbeat for this long is `stuck`; 30s */
+
+    uint64_t head_timeout;  /* from a request's first byte to the end of its head; 30s */
+    uint64_t body_timeout;  /* between two pieces of a body that the app waits for; 60s */
+    uint64_t keep_alive;    /* an idle connection; 75s; 0: no keep-alive at all */
+    uint64_t write_timeout; /* a client that takes nothing of an answer; 60s */
+
+    size_t max_head;          /* request line and headers; 32k; 1k..1m */
+    size_t max_target;        /* the request target; 8k; less than max_head */
+    unsigned max_headers;     /* lines; 100; 1..1000 */
+    uint64_t max_body;        /* 0: no limit; default 0 */
+    unsigned max_connections; /* a worker; 0: as many as descriptors allow; default 0 */
+    size_t stack_size;        /* of a request's coroutine; 256k; 32k..64m */
+    bool server_header;       /* send "Server: reeve"; true */
+
+    struct config_listen *listens;
+    size_t listen_count; /* at least 1 */
+    struct config_app *apps;
+    size_t app_count; /* at least 1 */
+};
+
+/* Reads and checks a file. Returns NULL with one sentence for the operator in *error_out (to be freed). */
+struct config *config_load(const char *path, char **error_out);
+
+/* What the command line gives instead of a file. NULL or 0 where it says nothing. */
+struct config_line {
+    const char *const *listens; /* addresses; default 127.0.0.1:8080 */
+    size_t listen_count;
+    const char *const
+        *modules; /* the first is mounted at "/", the others at "/NAME", NAME being the
+                                   file's without .so */
+    size_t module_count;
+    const char *workers; /* as the key's value, "auto" or a number */
+    const char *control;
+    const char *state_dir;
+    const char *log_level;
+    const char *access_log;
+    const char *pid_file;
+};
+/* Without a file: the same checks, the sentence names the argument. */
+struct config *config_from_line(const struct config_line *line, char **error_out);
+
+void config_free(struct config *config);
+
+/* Values by their spelling: "30s" "500ms" "5m" "2h" "1d", a bare number being seconds; "64k" "16m" "1g" (or K, M, G),
+ * a bare number bytes. 0, or -1 for what is neither, negative, fractional or too large. */
+int config_duration(const char *text, uint64_t *ns_out);
+int config_size(const char *text, uint64_t *bytes_out);
+
+/* An option of an app, or NULL. One that the file has twice has its last value. */
+const char *config_app_option(const struct config_app *app, const char *key);
+
+#endif

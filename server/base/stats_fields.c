@@ -1,0 +1,175 @@
+/* stats_fields.c: what each figure of the reports is called, its unit and what it means.
+ *
+ * The only place that says so: report.c makes JSON of these tables, metrics.c the families of
+ * /metrics, reevectl the page `reevectl help stats`. */
+#include "base/stats.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Behind the unit: the help, then whatever of .metric, .label and .family it has. */
+#define FIELD(of, kind_, name_, member, unit_, ...)                                          \
+    {                                                                                        \
+        .name = name_, .kind = STATS_##kind_, .offset = offsetof(struct stats_##of, member), \
+        .unit = unit_, .help = __VA_ARGS__                                                   \
+    }
+#define SERVER(...) FIELD(server, __VA_ARGS__)
+#define WORKER(...) FIELD(worker, __VA_ARGS__)
+#define APP(...)    FIELD(app, __VA_ARGS__)
+#define COLUMN(...) FIELD(column, __VA_ARGS__)
+#define TIMES(...)  FIELD(times, __VA_ARGS__)
+
+static const struct stats_field server_fields[] = {
+    SERVER(TEXT, "version", version, "", "the server's version"),
+    SERVER(GAUGE, "pid", pid, "", "the master's process id"),
+    SERVER(SECONDS, "started_at", started_at, "seconds since 1970", "when the master started",
+           .metric = "reeve_start_time_seconds"),
+    SERVER(SECONDS, "uptime", uptime, "seconds", "how long the master has been running"),
+    SERVER(COUNT, "generation", generation, "deployments",
+           "committed: grows with each change of code", .metric = "reeve_deployments_total"),
+    SERVER(FLAG, "stopping", is_stopping, "", "the server is draining, to stop",
+           .metric = "reeve_stopping"),
+    SERVER(COUNT, "connections.accepted", accepted, "connections", "accepted from clients",
+           .metric = "reeve_connections_accepted_total"),
+    SERVER(GAUGE, "connections.active", active, "connections", "open, with a request",
+           .metric = "reeve_connections", .label = "state=\"active\"",
+           .family = "connections open now"),
+    SERVER(GAUGE, "connections.idle", idle, "connections", "open, without a request",
+           .metric = "reeve_connections", .label = "state=\"idle\""),
+    SERVER(COUNT, "connections.closed", closed, "connections", "closed, for whatever reason",
+           .metric = "reeve_connections_closed_total"),
+    SERVER(COUNT, "requests.total", requests, "requests",
+           "begun, those that the server answered itself included",
+           .metric = "reeve_requests_begun_total"),
+    SERVER(GAUGE, "requests.active", requests_active, "requests", "running now",
+           .metric = "reeve_requests_active"),
+    SERVER(COUNT, "requests.refused", refused, "requests",
+           "answered by the server itself with 4xx or 5xx, before an application saw them",
+           .metric = "reeve_requests_refused_total"),
+    SERVER(COUNT, "requests.exceptions", exceptions, "requests", "in which the application failed"),
+    SERVER(GAUGE, "processes.target", target, "workers", "wanted",
+           .metric = "reeve_workers_target"),
+    SERVER(GAUGE, "processes.starting", statuses[STATS_STARTING], "workers", "not ready yet",
+           .metric = "reeve_workers", .label = "status=\"starting\"",
+           .family = "workers by their status"),
+    SERVER(GAUGE, "processes.idle", statuses[STATS_IDLE], "workers", "ready, without a request",
+           .metric = "reeve_workers", .label = "status=\"idle\""),
+    SERVER(GAUGE, "processes.busy", statuses[STATS_BUSY], "workers", "ready, with requests",
+           .metric = "reeve_workers", .label = "status=\"busy\""),
+    SERVER(GAUGE, "processes.draining", statuses[STATS_DRAINING], "workers", "finishing, then gone",
+           .metric = "reeve_workers", .label = "status=\"draining\""),
+    SERVER(GAUGE, "processes.stuck", statuses[STATS_STUCK], "workers",
+           "without a heartbeat for hang_timeout", .metric = "reeve_workers",
+           .label = "status=\"stuck\""),
+    SERVER(COUNT, "processes.respawns", respawns, "workers",
+           "started because the one before died unasked", .metric = "reeve_respawns_total"),
+};
+
+static const struct stats_field worker_fields[] = {
+    WORKER(GAUGE, "id", id, "", "its slot, from 0"),
+    WORKER(COUNT, "incarnation", incarnation, "",
+           "how often the slot was filled; with id it names the process",
+           .metric = "reeve_worker_incarnations_total"),
+    WORKER(GAUGE, "pid", pid, "", "its process id"),
+    WORKER(TEXT, "status", status_name, "",
+           "starting, idle, busy, draining, or stuck: no heartbeat for hang_timeout"),
+    WORKER(FLAG, "booted", is_booted, "", "it has become ready"),
+    WORKER(FLAG, "accepting", is_accepting, "", "it takes new connections",
+           .metric = "reeve_worker_accepting"),
+    WORKER(COUNT, "requests", requests, "requests", "begun in this slot, by earlier processes too",
+           .metric = "reeve_worker_requests_total"),
+    WORKER(GAUGE, "delta_requests", delta_requests, "requests", "begun by this process"),
+    WORKER(GAUGE, "active", active, "requests", "running now",
+           .metric = "reeve_worker_requests_active"),
+    WORKER(COUNT, "exceptions", exceptions, "requests", "in which the application failed",
+           .metric = "reeve_worker_exceptions_total"),
+    WORKER(COUNT, "refused", refused, "requests", "answered by the server itself with 4xx or 5xx"),
+    WORKER(GAUGE, "connections.open", connections, "connections", "open now",
+           .metric = "reeve_worker_connections"),
+    WORKER(GAUGE, "connections.idle", connections_idle, "connections",
+           "of these without a request"),
+    WORKER(GAUGE, "rss", rss, "bytes", "of resident memory", .metric = "reeve_worker_rss_bytes"),
+    WORKER(SECONDS, "last_spawn", last_spawn, "seconds since 1970", "when the process was started",
+           .metric = "reeve_worker_start_time_seconds"),
+    WORKER(COUNT, "respawn_count", respawn_count, "times",
+           "the slot was filled again because its worker died unasked",
+           .metric = "reeve_worker_respawns_total"),
+    WORKER(SECONDS, "last_heartbeat", last_heartbeat, "seconds since 1970",
+           "when its loop last came round; 0: not yet",
+           .metric = "reeve_worker_last_heartbeat_timestamp_seconds"),
+};
+
+static const struct stats_field app_fields[] = {
+    APP(GAUGE, "generation", generation, "", "the number of the build in service; 0: none yet",
+        .metric = "reeve_app_generation"),
+    APP(TEXT, "mount", mount, "", "the path it serves, with all below"),
+    APP(COUNT, "reloads", reloads, "deployments", "committed, after the first",
+        .metric = "reeve_app_reloads_total"),
+    APP(COUNT, "refusals", refusals, "deployments", "refused",
+        .metric = "reeve_app_reloads_refused_total"),
+};
+
+static const struct stats_field generation_fields[] = {
+    COLUMN(GAUGE, "generation", generation, "", "the build that the figures beside it are of"),
+};
+
+static const struct stats_field column_fields[] = {
+    COLUMN(COUNT, "requests", requests, "requests", "begun",
+           .metric = "reeve_app_requests_begun_total"),
+    COLUMN(GAUGE, "active", active, "requests", "running now",
+           .metric = "reeve_app_requests_active"),
+    COLUMN(GAUGE, "held", held, "", "what keeps it loaded: requests, timers, connections",
+           .metric = "reeve_app_held"),
+    COLUMN(COUNT, "exceptions", exceptions, "requests", "in which the application failed",
+           .metric = "reeve_app_exceptions_total"),
+    COLUMN(COUNT, "responses.1xx", answers[1], "responses", "with an informational status",
+           .metric = "reeve_requests_total", .label = "code_class=\"1xx\"",
+           .family = "requests that have ended, by the class of their status"),
+    COLUMN(COUNT, "responses.2xx", answers[2], "responses", "with success",
+           .metric = "reeve_requests_total", .label = "code_class=\"2xx\""),
+    COLUMN(COUNT, "responses.3xx", answers[3], "responses", "with a redirection",
+           .metric = "reeve_requests_total", .label = "code_class=\"3xx\""),
+    COLUMN(COUNT, "responses.4xx", answers[4], "responses", "with a client's error",
+           .metric = "reeve_requests_total", .label = "code_class=\"4xx\""),
+    COLUMN(COUNT, "responses.5xx", answers[5], "responses", "with a server's error",
+           .metric = "reeve_requests_total", .label = "code_class=\"5xx\""),
+    COLUMN(COUNT, "responses.none", answers[0], "requests", "cut off before a status was sent",
+           .metric = "reeve_requests_total", .label = "code_class=\"none\""),
+    COLUMN(COUNT, "bytes_in", bytes_in, "bytes", "of request bodies, as the application read them",
+           .metric = "reeve_app_request_body_bytes_total"),
+    COLUMN(COUNT, "bytes_out", bytes_out, "bytes", "of response bodies",
+           .metric = "reeve_app_response_body_bytes_total"),
+};
+
+static const struct stats_field times_fields[] = {
+    TIMES(COUNT, "count", count, "", "how many were measured"),
+    TIMES(SECONDS, "mean", mean, "seconds", "their mean"),
+    TIMES(SECONDS, "p50", p50, "seconds",
+          "half of them took at most this (to 6.25%, as all below)"),
+    TIMES(SECONDS, "p90", p90, "seconds", "nine of ten"),
+    TIMES(SECONDS, "p99", p99, "seconds", "99 of 100"),
+    TIMES(SECONDS, "p999", p999, "seconds", "999 of 1000"),
+    TIMES(SECONDS, "max", max, "seconds", "the longest"),
+};
+
+#define TABLE(which, where, heading)                                                  \
+    const struct stats_table stats_##which##_table = {where, heading, which##_fields, \
+                                                      COUNT_OF(which##_fields)}
+
+TABLE(server, "", "the server");
+TABLE(worker, "workers[]", "each living worker");
+TABLE(app, "applications{NAME}", "each application");
+TABLE(column, "applications{NAME}",
+      "each application, and each of its generations, in all workers");
+TABLE(generation, "applications{NAME}.generations[]", "the latest two generations of it");
+TABLE(times, "applications{NAME}.latency, workers[].loop_lag",
+      "how long requests took, and how late a worker's loop came to its events");
+
+const struct stats_table *const stats_tables[] = {
+    &stats_server_table,
+    &stats_worker_table,
+    &stats_app_table,
+    &stats_column_table,
+    &stats_generation_table,
+    &stats_times_table,
+    NULL,
+};
