@@ -1,0 +1,339 @@
+/* coro.c: starting, waiting, waking. A coroutine's own struct lies at the top of its stack, so that a short handler
+ * touches one page in all. */
+#include "runtime/coro.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "runtime/stack.h"
+#include "runtime/switch.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1
+#endif
+#endif
+#ifdef HAS_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+enum coro_state { CORO_IDLE, CORO_RUNNING, CORO_WAITING, CORO_WOKEN };
+
+struct coro {
+    struct switch_context context; /* where it goes on; valid while it does not run */
+    enum coro_state state;
+    int reason;                    /* of the wake-up */
+    const char *waits_for;
+    void (*fn)(void *arg);
+    coro_after *after;
+    void *arg;
+    struct stack stack;
+    struct stack_class *class;     /* NULL: not pooled */
+    void *fake_stack;              /* AddressSanitizer's */
+    SLIST_ENTRY(coro) idle;
+    TAILQ_ENTRY(coro) ready;
+};
+
+/* Idle stacks of one size. Apps that ask for a size of their own are few. */
+#define STACK_CLASSES 8
+
+struct stack_class {
+    size_t size;
+    size_t count;
+    SLIST_HEAD(, coro) idle;
+};
+
+TAILQ_HEAD(ready_queue, coro);
+
+/* The process's one pool: part of the worker's context. */
+static struct {
+    struct event_base *base;
+    struct event ready_event;
+    struct ready_queue ready;
+    struct switch_context loop;
+    struct coro *current;
+    struct stack_class classes[STACK_CLASSES];
+    size_t keep, alive;
+    void *loop_fake_stack;
+    const void *loop_bottom; /* AddressSanitizer wants to know the loop's stack */
+    size_t loop_size;
+} pool;
+
+/* ---- switching, with what AddressSanitizer wants to be told ---- */
+
+static void switch_in(struct coro *coro)
+{
+#ifdef HAS_ASAN
+    __sanitizer_start_switch_fiber(&pool.loop_fake_stack, stack_bottom(&coro->stack),
+                                   coro->stack.size);
+#endif
+    switch_to(&pool.loop, &coro->context);
+#ifdef HAS_ASAN
+    __sanitizer_finish_switch_fiber(pool.loop_fake_stack, NULL, NULL);
+#endif
+}
+
+static void arrived(struct coro *coro)
+{
+#ifdef HAS_ASAN
+    __sanitizer_finish_switch_fiber(coro->fake_stack, &pool.loop_bottom, &pool.loop_size);
+#else
+    (void)coro;
+#endif
+}
+
+static void switch_out(struct coro *coro)
+{
+#ifdef HAS_ASAN
+    __sanitizer_start_switch_fiber(&coro->fake_stack, pool.loop_bottom, pool.loop_size);
+#endif
+    switch_to(&coro->context, &pool.loop);
+    arrived(coro);
+}
+
+/* Lives as long as its stack: one round a piece of work. */
+static void trampoline(void *arg)
+{
+    struct coro *coro = arg;
+
+    arrived(coro);
+    for (;;) {
+        coro->fn(coro->arg);
+        coro->state = CORO_IDLE;
+        switch_out(coro);
+    }
+}
+
+/* ---- stacks ---- */
+
+static struct stack_class *find_class(size_t size)
+{
+    for (int i = 0; i < STACK_CLASSES; i++) {
+        if (pool.classes[i].size == size)
+            return &pool.classes[i];
+        if (pool.classes[i].size == 0) {
+            pool.classes[i].size = size;
+            return &pool.classes[i];
+        }
+    }
+    return NULL;
+}
+
+static struct coro *coro_new(size_t size, struct stack_class *class)
+{
+    struct stack stack;
+    struct coro *coro;
+    char *top;
+
+    if (stack_map(&stack, size) == -1) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    top = stack_bottom(&stack) + stack.size - ((sizeof *coro + 63) & ~(size_t)63);
+    coro = (struct coro *)(void *)top;
+    memset(coro, 0, sizeof *coro);
+    coro->stack = stack;
+    coro->class = class;
+    switch_prepare(&coro->context, stack_bottom(&stack), (size_t)(top - stack_bottom(&stack)),
+                   trampoline, coro);
+    return coro;
+}
+
+static struct coro *coro_take(size_t size)
+{
+    struct stack_class *class = size ? find_class(size) : &pool.classes[0];
+    struct coro *coro = class ? SLIST_FIRST(&class->idle) : NULL;
+
+    if (coro) {
+        SLIST_REMOVE_HEAD(&class->idle, idle);
+        class->count--;
+        return coro;
+    }
+    return coro_new(size ? size : pool.classes[0].size, class);
+}
+
+static void coro_unmap(struct coro *coro)
+{
+    struct stack stack = coro->stack; /* the struct lies on it */
+
+    stack_unmap(&stack);
+}
+
+static void coro_give(struct coro *coro)
+{
+    if (!coro->class || coro->class->count >= pool.keep) {
+        coro_unmap(coro);
+        return;
+    }
+    SLIST_INSERT_HEAD(&coro->class->idle, coro, idle);
+    coro->class->count++;
+}
+
+/* ---- running ---- */
+
+static void run_until_it_waits(struct coro *coro)
+{
+    coro_after *after = coro->after;
+    void *arg = coro->arg;
+    bool is_done;
+
+    coro->state = CORO_RUNNING;
+    pool.current = coro;
+    switch_in(coro);
+    pool.current = NULL;
+    is_done = coro->state == CORO_IDLE;
+    if (is_done) {
+        pool.alive--;
+        coro_give(coro);
+    }
+    if (after)
+        after(is_done, arg);
+}
+
+int coro_run(void (*fn)(void *arg), coro_after *after, void *arg, size_t stack_size)
+{
+    struct coro *coro = coro_take(stack_size);
+
+    if (!coro)
+        return -1;
+    coro->fn = fn;
+    coro->after = after;
+    coro->arg = arg;
+    pool.alive++;
+    run_until_it_waits(coro);
+    return 0;
+}
+
+struct coro *coro_current(void)
+{
+    return pool.current;
+}
+
+int coro_wait(const char *what)
+{
+    struct coro *coro = pool.current;
+    int saved = errno;
+
+    coro->waits_for = what;
+    coro->state = CORO_WAITING;
+    switch_out(coro);
+    coro->waits_for = NULL;
+    errno = saved;
+    return coro->reason;
+}
+
+bool coro_wake(struct coro *coro, int reason)
+{
+    if (coro->state != CORO_WAITING)
+        return false;
+    coro->state = CORO_WOKEN;
+    coro->reason = reason;
+    TAILQ_INSERT_TAIL(&pool.ready, coro, ready);
+    event_active(&pool.ready_event, 0, 0);
+    return true;
+}
+
+bool coro_resume(struct coro *coro, int reason)
+{
+    if (pool.current)
+        return coro_wake(coro, reason);
+    if (coro->state != CORO_WAITING)
+        return false;
+    coro->reason = reason;
+    run_until_it_waits(coro);
+    return true;
+}
+
+/* Those that become ready meanwhile have their turn in the loop's next round. */
+static void on_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct ready_queue now = TAILQ_HEAD_INITIALIZER(now);
+    struct coro *coro;
+
+    (void)fd, (void)what, (void)arg;
+    TAILQ_CONCAT(&now, &pool.ready, ready);
+    while ((coro = TAILQ_FIRST(&now))) {
+        TAILQ_REMOVE(&now, coro, ready);
+        run_until_it_waits(coro);
+    }
+}
+
+/* ---- sleeping ---- */
+
+static void on_sleep_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    coro_resume(arg, 0);
+}
+
+static int wait_for_timer(uint64_t ns)
+{
+    struct timeval after = {.tv_sec = (time_t)(ns / NS_PER_SEC),
+                            .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
+    struct event timer;
+    int reason;
+
+    event_assign(&timer, pool.base, -1, 0, on_sleep_over, pool.current);
+    if (event_add(&timer, &after) == -1)
+        return ENOMEM;
+    reason = coro_wait("sleep");
+    event_del(&timer);
+    return reason;
+}
+
+int coro_sleep(uint64_t ns)
+{
+    uint64_t end = clock_ns() + ns, now;
+    int reason = wait_for_timer(ns);
+
+    /* libevent counts from the start of the loop's round, so its timer may be early by what ran in the round before. */
+    while (reason == 0 && (now = clock_ns()) < end)
+        reason = wait_for_timer(end - now + 1000);
+    return reason;
+}
+
+/* ---- the pool ---- */
+
+int coro_pool_open(struct event_base *base, size_t stack_size, size_t keep)
+{
+    memset(&pool, 0, sizeof pool);
+    pool.base = base;
+    pool.keep = keep;
+    pool.classes[0].size = stack_size;
+    TAILQ_INIT(&pool.ready);
+    return event_assign(&pool.ready_event, base, -1, 0, on_ready, NULL);
+}
+
+void coro_pool_close(void)
+{
+    struct coro *coro;
+
+    event_del(&pool.ready_event);
+    for (int i = 0; i < STACK_CLASSES; i++)
+        while ((coro = SLIST_FIRST(&pool.classes[i].idle))) {
+            SLIST_REMOVE_HEAD(&pool.classes[i].idle, idle);
+            coro_unmap(coro);
+        }
+    pool.base = NULL;
+}
+
+const char *coro_waits_for(const struct coro *coro)
+{
+    return coro->waits_for;
+}
+
+size_t coro_alive(void)
+{
+    return pool.alive;
+}
+
+struct event_base *coro_base(void)
+{
+    return pool.base;
+}
