@@ -1,0 +1,313 @@
+/* call.c: how an application is invoked: from a complete head to the end of the exchange. */
+#include <errno.h>
+#include <string.h>
+
+#include "app/access.h"
+#include "app/generation.h"
+#include "app/request.h"
+#include "app/route.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/uri.h"
+#include "net/conn.h"
+#include "net/listener.h"
+#include "runtime/coro.h"
+
+/* ---- accounting ---- */
+
+static void count_begin(struct reeve_environ *request)
+{
+    struct board_column *total = &request->generation->app->cell->total;
+    struct board_column *column = generation_column(request->generation);
+
+    generation_hold(request->generation);
+    board_add(&total->requests, 1);
+    board_add(&total->active, 1);
+    if (!column)
+        return;
+    board_add(&column->requests, 1);
+    board_add(&column->active, 1);
+    board_set(&column->held, request->generation->holds);
+}
+
+static void count_answer(struct board_column *column, const struct reeve_environ *request,
+                         uint64_t ns)
+{
+    board_sub(&column->active, 1);
+    board_add(&column->answers[request->response.status / 100], 1);
+    board_add(&column->bytes_in, request->body_read);
+    board_add(&column->bytes_out, request->response.body);
+    histogram_record(&column->latency, ns);
+}
+
+static void count_exception(struct reeve_environ *request)
+{
+    struct board_column *column = generation_column(request->generation);
+
+    board_add(&request->room->slot->exceptions, 1);
+    board_add(&request->generation->app->cell->total.exceptions, 1);
+    if (column)
+        board_add(&column->exceptions, 1);
+}
+
+static void count_end(struct reeve_environ *request, uint64_t ns)
+{
+    struct generation *generation = request->generation;
+    struct board_column *column;
+
+    board_sub(&request->room->slot->active, 1);
+    if (!generation) {
+        board_add(&request->room->slot->refused, 1);
+        return;
+    }
+    count_answer(&generation->app->cell->total, request, ns);
+    column = generation_column(generation);
+    if (!column)
+        return;
+    count_answer(column, request, ns);
+    board_set(&column->held, generation->holds - 1);
+}
+
+/* ---- the end of a request ---- */
+
+static void run_on_close(struct reeve_environ *request)
+{
+    struct on_close *hook;
+
+    while ((hook = SLIST_FIRST(&request->on_close))) {
+        SLIST_REMOVE_HEAD(&request->on_close, entry);
+        hook->callback(hook->arg);
+    }
+}
+
+static enum conn_end end_of(const struct reeve_environ *request)
+{
+    if (request->response.is_keep_alive)
+        return CONN_END_KEEP;
+    return request->head.is_keep_alive || request->must_close ? CONN_END_BY_SERVER
+                                                              : CONN_END_BY_CLIENT;
+}
+
+/* Everything was answered, or cannot be. Gives the connection back; it may be freed within. */
+static void finish(struct reeve_environ *request)
+{
+    struct conn *conn = request->conn;
+    struct generation *generation = request->generation;
+    enum conn_end end = end_of(request);
+    uint64_t now = clock_ns();
+
+    run_on_close(request);
+    count_end(request, now - conn_arrived_at(conn));
+    if (request->room->access)
+        access_log_request(request->room->access, request, now);
+    request_free(request);
+    if (generation)
+        generation_release(generation);
+    conn_finish(conn, end);
+}
+
+/* What a missing answer means, by the body's error. 0: nobody is there to be told. */
+static int status_of_failure(const struct reeve_environ *request)
+{
+    switch (request->read_error) {
+    case ETIMEDOUT:
+        return 408;
+    case EBADMSG:
+        return 400;
+    case EFBIG:
+        return 413;
+    case ECONNRESET:
+        return 0;
+    default:
+        return 500;
+    }
+}
+
+static void log_failure(const struct reeve_environ *request, const char *how)
+{
+    log_warnx("%s %llu: request %s: %s %s: %s", request->generation->app->config->name,
+              (unsigned long long)request->generation->number, request_id_text(request),
+              http_method_str(request->head.method), request->path, how);
+}
+
+/* The application failed, or gave no answer. */
+static void answer_failure(struct reeve_environ *request)
+{
+    int status = conn_is_gone(request->conn) ? 0 : status_of_failure(request);
+
+    if (status == 500) {
+        count_exception(request);
+        log_failure(request, request->result == 0 ? "returned without a response" : "failed");
+    }
+    if (status == 0 || request->response.state == RESPONSE_SENDING)
+        conn_cut(request->conn);
+    else
+        error_answer(request, status);
+}
+
+static void complete(struct reeve_environ *request)
+{
+    bool is_answered = request->result == 0 && request->response.state != RESPONSE_NONE;
+
+    if (is_answered && !conn_is_gone(request->conn))
+        response_end(request);
+    else if (!is_answered)
+        answer_failure(request);
+    finish(request);
+}
+
+/* ---- the call ---- */
+
+static int send_iterable(struct reeve_environ *request)
+{
+    const reeve_iterable *body = &request->iterable;
+    const void *data;
+    size_t size;
+    int more;
+
+    while ((more = body->next(body->state, &data, &size)) == 1)
+        if (reeve_write(request, data, size) == -1)
+            return -1;
+    return more;
+}
+
+static void run(void *arg)
+{
+    struct reeve_environ *request = arg;
+
+    request->result =
+        request->generation->descriptor->application(request, response_start());
+    if (!request->has_iterable)
+        return;
+    if (request->result == 0)
+        request->result = send_iterable(request);
+    if (request->iterable.close)
+        request->iterable.close(request->iterable.state);
+}
+
+static void after_run(bool is_done, void *arg)
+{
+    if (is_done)
+        complete(arg);
+    else
+        response_release(arg);
+}
+
+static int call(struct reeve_environ *request)
+{
+    const reeve_app *app = request->generation->descriptor;
+
+    if (app->on_loop) {
+        run(request);
+        complete(request);
+        return 0;
+    }
+    return coro_run(run, after_run, request, app->stack_size) == -1 ? 503 : 0;
+}
+
+/* ---- before it: each step returns 0 or the status to answer with ---- */
+
+static int parse(struct reeve_environ *request)
+{
+    const struct head_scan *scan;
+    char *bytes = conn_head(request->conn, &scan);
+    struct head_field *fields = arena_alloc(&request->arena, (scan->lines + 1) * sizeof *fields);
+    int status;
+
+    if (!fields)
+        return 503;
+    status = head_parse(&request->head, scan, bytes, fields, &request->room->net.head_limits);
+    if (status) {
+        /* Half of a head is no head: nobody shall log or look up what was not terminated. */
+        request->head = (struct head){.minor = 1};
+        request->must_close = true;
+        return status;
+    }
+    return conn_begin_body(request->conn, &request->head);
+}
+
+static int decode_path(struct reeve_environ *request)
+{
+    const struct span *raw = &request->head.path;
+    char *path = arena_alloc(&request->arena, raw->length + 1);
+
+    if (!path)
+        return 503;
+    if (request->head.form != TARGET_ASTERISK &&
+        uri_decode_path(raw->data, raw->length, path) == -1)
+        return 400;
+    request->path = path;
+    return 0;
+}
+
+static int look_up(struct reeve_environ *request)
+{
+    struct room *room = request->room;
+    const struct route_table *table = &room->routes[listener_index(conn_listener(request->conn))];
+    const struct route *route = route_find(table, request->path, strlen(request->path));
+
+    if (!route)
+        return 404;
+    if (!room->apps[route->app].live)
+        return 503;
+    request->mount_length = route->length;
+    request->generation = room->apps[route->app].live;
+    return 0;
+}
+
+/* `OPTIONS *` asks for the server itself (RFC 9110 section 9.3.7). */
+static void answer_server_options(struct reeve_environ *request)
+{
+    if (response_start()(request, "200 OK", REEVE_NO_HEADERS) == -1)
+        conn_cut(request->conn);
+    else
+        response_end(request);
+}
+
+static void answer_without_app(struct reeve_environ *request, int status)
+{
+    request->generation = NULL;
+    if (status == 200)
+        answer_server_options(request);
+    else
+        error_answer(request, status);
+    finish(request);
+}
+
+static int prepare(struct reeve_environ *request)
+{
+    int status = parse(request);
+
+    if (!status)
+        status = decode_path(request);
+    if (!status && request->head.form == TARGET_ASTERISK)
+        return 200;
+    return status ? status : look_up(request);
+}
+
+void call_on_request(struct conn *conn)
+{
+    struct room *room = conn_net(conn)->app;
+    struct reeve_environ *request = request_new(room, conn);
+    int status;
+
+    if (!request) {
+        conn_cut(conn);
+        conn_finish(conn, CONN_END_BY_SERVER);
+        return;
+    }
+    board_add(&room->slot->requests, 1);
+    board_add(&room->slot->active, 1);
+    status = prepare(request);
+    if (status) {
+        answer_without_app(request, status);
+        return;
+    }
+    count_begin(request);
+    status = call(request);
+    if (status) { /* no stack: nothing of the app ran */
+        request->result = -1;
+        error_answer(request, status);
+        finish(request);
+    }
+}

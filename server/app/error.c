@@ -1,0 +1,58 @@
+/* error.c: answers in the server's own name. They say the status and the request's id, nothing of the inside. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/request.h"
+#include "base/buf.h"
+#include "http/response.h"
+#include "http/status.h"
+#include "net/conn.h"
+
+static int write_body(char *body, size_t size, int status, uint64_t id)
+{
+    return snprintf(body, size, "%s\nrequest id %016llx\n", status_line(status),
+                    (unsigned long long)id);
+}
+
+/* Where the next request begins is not certain after these (RFC 9112 sections 3 and 6.3). */
+static bool ends_connection(int status)
+{
+    return status == 400 || status == 408 || status == 413 || status == 414 || status == 431 ||
+           status == 501 || status == 505;
+}
+
+void error_answer(struct reeve_environ *request, int status)
+{
+    char body[128];
+    int size = write_body(body, sizeof body, status, request->id);
+
+    if (ends_connection(status))
+        request->must_close = true;
+    if (!response_retract(request) ||
+        response_start()(request, status_line(status),
+                         REEVE_HEADERS({"Content-Type", "text/plain; charset=utf-8"})) == -1 ||
+        reeve_write(request, body, (size_t)size) == -1) {
+        conn_cut(request->conn);
+        return;
+    }
+    response_end(request);
+}
+
+void error_refuse(struct conn *conn, int status)
+{
+    struct room *room = conn_net(conn)->app;
+    struct buf *out = conn_out(conn);
+    char body[128], head[256];
+    int size = write_body(body, sizeof body, status, room->next_id++), head_size;
+
+    board_add(&room->slot->requests, 1);
+    board_add(&room->slot->refused, 1);
+    room_refresh_stamp(room, room->net.now);
+    head_size = snprintf(head, sizeof head,
+                         "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                         "Content-Length: %d\r\nConnection: close\r\n%.*s\r\n",
+                         status_line(status), size, (int)room->stamp_length, room->stamp);
+    if (!out || buf_append(out, head, (size_t)head_size) == -1 ||
+        buf_append(out, body, (size_t)size) == -1)
+        conn_cut(conn);
+}

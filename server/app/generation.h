@@ -1,0 +1,51 @@
+/* generation.h: one numbered build of an app in this worker: loaded, live, retired, unloaded.
+ *
+ * Whatever runs or waits in a generation's code holds it (generation_hold). A retired one that nothing holds any more is
+ * finished, unloaded, and the mapping verified to be gone. It is `struct reeve_module` to the application. */
+#ifndef APP_GENERATION_H
+#define APP_GENERATION_H
+
+#include <reeve/app.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "app/room.h"
+
+struct generation {
+    struct app *app;
+    LIST_ENTRY(generation) entry;
+    uint64_t number;
+    void *handle;                /* of dlopen */
+    const reeve_app *descriptor;
+    struct board_column *column; /* NULL once a later generation took it over */
+    unsigned holds;
+    bool is_prepared;            /* init succeeded: fini is owed */
+    bool is_retired;
+    void *data;                  /* the application's */
+    char *path;
+    char refusal[512];           /* reeve_refuse's sentence */
+    void (*on_prepared)(struct generation *generation, const char *refusal, void *arg);
+    void *arg;
+};
+
+/* Loads the module at `path` as generation `number` of the app and runs its init (in preflight its selftest too) on a coroutine. on_prepared is
+ * called once, within the call or later: with NULL, or with the sentence why it was refused; then the generation is gone when it returns. */
+void generation_prepare(struct app *app, uint64_t number, const char *path,
+                        void (*on_prepared)(struct generation *, const char *refusal, void *arg),
+                        void *arg);
+/* NULL when there is none of that number. */
+struct generation *generation_find(const struct app *app, uint64_t number);
+/* New requests go to it; the one before is retired. */
+void generation_commit(struct generation *generation);
+/* No new request; unloaded when nothing holds it. */
+void generation_retire(struct generation *generation);
+
+void generation_hold(struct generation *generation);
+/* On the loop's stack only, since it may unload the code. */
+void generation_release(struct generation *generation);
+
+/* The column to count in, or NULL. */
+struct board_column *generation_column(struct generation *generation);
+
+#endif

@@ -1,0 +1,119 @@
+/* request.h: one request while an app has it: `struct reeve_environ` to the application.
+ *
+ * Lifetime: from a complete head to conn_finish; pooled by the room. All its memory is in its arena. It holds its generation.
+ * Strings of the head lie in the connection's buffer, which does not move meanwhile. */
+#ifndef APP_REQUEST_H
+#define APP_REQUEST_H
+
+#include <reeve/app.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "app/room.h"
+#include "base/arena.h"
+#include "http/head.h"
+
+struct conn;
+struct generation;
+
+/* How far the response is. */
+enum response_state {
+    RESPONSE_NONE,     /* start_response was not called */
+    RESPONSE_STARTED,  /* status line and the app's headers are gathered, and held: they may be replaced */
+    RESPONSE_GUESSED,  /* ... and the rest of the head, with a Content-Length of what the body is so far: held, it may grow */
+    RESPONSE_SENDING   /* the head is settled; body bytes leave */
+};
+
+enum response_framing {
+    FRAMING_LENGTH,    /* Content-Length of the server's making */
+    FRAMING_DECLARED,  /* the application's own */
+    FRAMING_CHUNKED,
+    FRAMING_CLOSE,     /* HTTP/1.0: until the connection closes */
+    FRAMING_NONE       /* 204 and 304: no body and no length */
+};
+
+struct response {
+    enum response_state state;
+    enum response_framing framing;
+    int status;
+    bool drops_body;    /* HEAD, 204, 304: bytes are counted, not sent */
+    bool is_keep_alive; /* what the head says */
+    bool has_date, has_server;
+    uint64_t declared;  /* FRAMING_DECLARED */
+    uint64_t body;      /* bytes the application gave so far */
+    uint64_t guess;     /* the Content-Length that a RESPONSE_GUESSED head says */
+    /* While it is held: how long it is, and from its first byte where its tail (framing, Connection, empty line) and the body begin. */
+    size_t held, tail_at, body_at;
+};
+
+struct on_close {
+    SLIST_ENTRY(on_close) entry;
+    void (*callback)(void *arg);
+    void *arg;
+};
+
+/* reeve_environ_set: looked at before everything else; value NULL: removed. */
+struct override {
+    SLIST_ENTRY(override) entry;
+    const char *name;
+    const char *value;
+};
+
+struct reeve_environ {
+    struct conn *conn;
+    struct room *room;
+    struct generation *generation; /* NULL: none was found, the server answers */
+    struct head head;
+    struct response response;
+    uint64_t id;
+    uint64_t body_read;
+    int read_error;                /* errno of a failed reeve_read: decides the status of an answer that is missing */
+    int result;                    /* of the application */
+
+    char *path;                    /* decoded, whole */
+    size_t mount_length;           /* of `path`: SCRIPT_NAME, then PATH_INFO */
+    reeve_iterable iterable;
+    bool has_iterable;
+    bool must_close;               /* where the next request begins is not known */
+    SLIST_HEAD(, on_close) on_close;
+    SLIST_HEAD(, override) overrides;
+
+    struct arena arena;
+    SLIST_ENTRY(reeve_environ) idle;
+    char first[2048];              /* of the arena */
+};
+
+struct reeve_environ *request_new(struct room *room, struct conn *conn);
+void request_free(struct reeve_environ *request);
+/* Frees those at rest. */
+void request_trim(struct room *room);
+
+/* 16 hexadecimal digits in the request's memory. */
+const char *request_id_text(const struct reeve_environ *request);
+
+/* ---- respond.c ---- */
+
+/* What the application calls start_response. */
+reeve_start_response *response_start(void);
+
+/* The response is complete: settles the head, ends the body. */
+void response_end(struct reeve_environ *request);
+/* The application waits: what it gathered leaves now. */
+void response_release(struct reeve_environ *request);
+/* Forgets what was not sent. False when bytes were sent already. */
+bool response_retract(struct reeve_environ *request);
+
+/* ---- error.c ---- */
+
+/* Answers in the server's own name, in place of anything unsent. */
+void error_answer(struct reeve_environ *request, int status);
+/* The answer to a head that could not be parsed. */
+void error_refuse(struct conn *conn, int status);
+
+/* ---- call.c ---- */
+
+/* net's callback: parse, look up, prepare, call; the rest follows when the application has ended. */
+void call_on_request(struct conn *conn);
+
+#endif

@@ -1,0 +1,71 @@
+/* room.c: sets up the applications' side of a worker. */
+#include "app/room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "app/request.h"
+#include "app/route.h"
+#include "base/clock.h"
+#include "http/status.h"
+
+static int open_apps(struct room *room, struct board *board, unsigned worker)
+{
+    room->app_count = (unsigned)room->config->app_count;
+    room->apps = calloc(room->app_count, sizeof room->apps[0]);
+    if (!room->apps)
+        return -1;
+    for (unsigned i = 0; i < room->app_count; i++) {
+        room->apps[i].config = &room->config->apps[i];
+        room->apps[i].room = room;
+        room->apps[i].index = i;
+        room->apps[i].cell = board_cell(board, worker, i);
+        LIST_INIT(&room->apps[i].generations);
+    }
+    return 0;
+}
+
+int room_open(struct room *room, const struct config *config, struct board *board, unsigned worker)
+{
+    room->config = config;
+    room->slot = board_slot(board, worker);
+    SLIST_INIT(&room->idle);
+    if (getrandom(&room->next_id, sizeof room->next_id, 0) != sizeof room->next_id)
+        room->next_id = clock_wall_ns() ^ (uint64_t)worker << 56;
+    room->server_length = config->server_header
+                              ? (size_t)snprintf(room->stamp, sizeof room->stamp, "Server: reeve\r\n")
+                              : 0;
+    room->routes = route_tables_new(config);
+    if (!room->routes || open_apps(room, board, worker) == -1) {
+        room_close(room);
+        return -1;
+    }
+    return 0;
+}
+
+void room_close(struct room *room)
+{
+    request_trim(room);
+    route_tables_free(room->routes, room->config);
+    free(room->apps);
+}
+
+void room_refresh_stamp(struct room *room, uint64_t now)
+{
+    uint64_t wall = clock_wall_ns();
+    char date[HTTP_DATE_LENGTH + 1];
+
+    http_date((time_t)(wall / NS_PER_SEC), date);
+    room->stamp_length =
+        room->server_length + (size_t)snprintf(room->stamp + room->server_length,
+                                               sizeof room->stamp - room->server_length,
+                                               "Date: %s\r\n", date);
+    room->stamp_until = now + NS_PER_SEC - wall % NS_PER_SEC;
+}
+
+struct app *room_app(struct room *room, unsigned index)
+{
+    return index < room->app_count ? &room->apps[index] : NULL;
+}

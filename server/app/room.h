@@ -1,0 +1,67 @@
+/* room.h: the applications of a worker: which there are, where they are mounted, and what their requests share.
+ *
+ * Lifetime: the worker process. Made by the worker, which passes it down; net calls back into it with requests. */
+#ifndef APP_ROOM_H
+#define APP_ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/board.h"
+#include "base/config.h"
+#include "net/net.h"
+
+struct access_log;
+struct generation;
+struct reeve_environ;
+
+/* One configured application. */
+struct app {
+    const struct config_app *config;
+    struct room *room;
+    unsigned index;              /* into config->apps and the scoreboard's table */
+    struct board_cell *cell;
+    struct generation *live;     /* takes new requests; NULL before the first commit */
+    LIST_HEAD(, generation) generations;
+};
+
+SLIST_HEAD(request_list, reeve_environ);
+
+struct room {
+    const struct config *config;
+    struct net net;
+    struct board_slot *slot;
+    struct app *apps;
+    unsigned app_count;
+    struct route_table *routes;  /* one for each listener */
+    struct access_log *access;   /* NULL: off */
+    bool is_preflight;
+
+    /* The generation went: its mapping is verified to be gone, or `why_not`. */
+    void (*on_unloaded)(unsigned app, uint64_t generation, const char *why_not, void *arg);
+    void *arg;
+
+    /* Requests at rest, last used first. */
+    struct request_list idle;
+    unsigned idle_count;
+    uint64_t next_id;            /* of a request: random at boot, then counted */
+
+    /* "Server: ...\r\nDate: ...\r\n", made anew each second. */
+    char stamp[96];
+    size_t stamp_length, server_length;
+    uint64_t stamp_until;        /* clock_ns() */
+};
+
+/* The room of this process. net, slot and config are borrowed. 0 or -1. */
+int room_open(struct room *room, const struct config *config, struct board *board, unsigned worker);
+/* No request may be running. */
+void room_close(struct room *room);
+
+/* Brings the stamp up to date. */
+void room_refresh_stamp(struct room *room, uint64_t now);
+
+struct app *room_app(struct room *room, unsigned index); /* NULL: no such index */
+
+#endif

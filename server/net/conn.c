@@ -1,0 +1,454 @@
+/* conn.c: the life of a connection as a state machine: head, exchange, next head, close.
+ *
+ * Everything that happens to a connection ends in conn_advance: it makes every step that can be made now, sends what was
+ * gathered, and settles (idle, waiting, closing). Only settle frees, and only there: whoever calls conn_advance does not
+ * touch the connection afterwards. */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/conn_private.h"
+#include "net/listener.h"
+#include "runtime/coro.h"
+
+/* More steps than this in one wake-up and the others have their turn first. */
+#define STEPS_A_TURN 256
+/* Gathered answers leave at the latest when they are this long: half of a socket's usual send buffer. */
+#define GATHER_MOST (64u << 10)
+
+/* ---- facts ---- */
+
+const struct listener *conn_listener(const struct conn *conn)
+{
+    return conn->listener;
+}
+
+struct net *conn_net(const struct conn *conn)
+{
+    return conn->net;
+}
+
+const struct sockaddr *conn_peer(const struct conn *conn)
+{
+    return &conn->peer.any;
+}
+
+int conn_fd(const struct conn *conn)
+{
+    return conn->fd;
+}
+
+uint64_t conn_arrived_at(const struct conn *conn)
+{
+    return conn->arrived_at;
+}
+
+bool conn_is_gone(const struct conn *conn)
+{
+    return conn->is_gone;
+}
+
+char *conn_head(const struct conn *conn, const struct head_scan **scan_out)
+{
+    *scan_out = &conn->scan;
+    return buf_bytes(conn->in);
+}
+
+void conn_set_user(struct conn *conn, void *user)
+{
+    conn->user = user;
+}
+
+void *conn_user(const struct conn *conn)
+{
+    return conn->user;
+}
+
+/* ---- the end ---- */
+
+/* The peer has gone, or we gave it up. Whoever waits learns it; the connection is freed by settle. */
+static void lose(struct conn *conn, int reason)
+{
+    conn->is_gone = true;
+    conn->is_readable = false;
+    if (conn->waiter)
+        coro_wake(conn->waiter, reason);
+}
+
+void conn_lost(struct conn *conn)
+{
+    lose(conn, conn->wait == WAIT_READ ? ECONNRESET : EPIPE);
+}
+
+void conn_cut(struct conn *conn)
+{
+    conn->wants_reset = true;
+    lose(conn, ECONNRESET);
+}
+
+static void reset_on_close(int fd)
+{
+    const struct linger none = {.l_onoff = 1};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+static void set_idle(struct conn *conn, bool is_idle)
+{
+    if (conn->is_idle == is_idle)
+        return;
+    conn->is_idle = is_idle;
+    if (is_idle)
+        board_add(&conn->net->slot->idle, 1);
+    else
+        board_sub(&conn->net->slot->idle, 1);
+}
+
+static void conn_free(struct conn *conn)
+{
+    struct net *net = conn->net;
+
+    set_idle(conn, false);
+    limit_stop(net->limits, &conn->limit);
+    event_del(&conn->event);
+    conn_fini_output(conn);
+    buf_give(&net->ins, &conn->in);
+    buf_give(&net->ins, &conn->pinned);
+    if (conn->wants_reset)
+        reset_on_close(conn->fd);
+    close(conn->fd);
+    TAILQ_REMOVE(&net->conns, conn, all);
+    free(conn);
+    board_add(&net->slot->closed, 1);
+    net->conn_count--;
+    listener_resume_paused(net);
+    if (net->conn_count == 0 && net->on_empty)
+        net->on_empty(net->arg);
+}
+
+/* ---- steps: each returns whether another may follow at once ---- */
+
+static void refuse(struct conn *conn, int status)
+{
+    set_idle(conn, false);
+    conn->net->on_refused(conn, status);
+    conn->state = CONN_CLOSING;
+}
+
+static void begin_exchange(struct conn *conn)
+{
+    conn->state = CONN_EXCHANGE;
+    conn->arrived_at = conn->net->now;
+    conn->body_at = conn->scan.length;
+    conn->discarded = 0;
+    conn->awaits_continue = false;
+    memset(&conn->body, 0, sizeof conn->body);
+    set_idle(conn, false);
+    if (conn->limit.running == LIMIT_HEAD + 1) /* the next head's time is its own */
+        limit_stop(conn->net->limits, &conn->limit);
+    conn->net->on_request(conn);
+}
+
+static bool step_head(struct conn *conn)
+{
+    int status;
+
+    if (conn->in && buf_length(conn->in) > 0) {
+        status = head_scan(&conn->scan, buf_bytes(conn->in), buf_length(conn->in),
+                           &conn->net->head_limits);
+        if (status == 200) {
+            begin_exchange(conn);
+            return true;
+        }
+        if (status) {
+            refuse(conn, status);
+            return true;
+        }
+    }
+    if (!conn->is_readable)
+        return false;
+    if (conn_fill(conn) > 0)
+        return true;
+    return conn->is_readable; /* interrupted */
+}
+
+/* A coroutine that waits for what has come goes on. */
+static bool step_exchange(struct conn *conn)
+{
+    bool is_ready = (conn->wait == WAIT_READ && (conn->is_readable || conn->is_eof)) ||
+                    (conn->wait == WAIT_WRITE && !conn->is_blocked);
+
+    return is_ready && coro_resume(conn->waiter, 0);
+}
+
+static bool step(struct conn *conn)
+{
+    switch ((enum conn_state)conn->state) {
+    case CONN_HEAD:
+        return step_head(conn);
+    case CONN_EXCHANGE:
+        return step_exchange(conn);
+    case CONN_DISCARD:
+        return conn_discard_body(conn);
+    case CONN_LINGER:
+        conn_discard_all(conn);
+        return false;
+    case CONN_CLOSING:
+        break;
+    }
+    return false;
+}
+
+/* Pipelined answers leave together, but not without bound. */
+static bool has_much_unsent(struct conn *conn)
+{
+    return conn_unsent(conn) > GATHER_MOST && conn->wait != WAIT_WRITE &&
+           (conn_push(conn, 0) == -1 || conn_unsent(conn) > 0);
+}
+
+static void make_steps(struct conn *conn)
+{
+    for (int i = 0; i < STEPS_A_TURN; i++) {
+        if (conn->is_gone || (conn->is_blocked && conn->state != CONN_EXCHANGE) ||
+            (conn->state == CONN_HEAD && has_much_unsent(conn)))
+            return;
+        if (!step(conn))
+            return;
+    }
+    event_active(&conn->event, 0, 0);
+}
+
+/* ---- settling ---- */
+
+static void start_limit(struct conn *conn, unsigned class)
+{
+    limit_start(conn->net->limits, &conn->limit, class, conn->net->now);
+}
+
+/* Nothing to send is left and no request is in progress. */
+static void settle_idle(struct conn *conn)
+{
+    bool is_partial = conn->in && buf_length(conn->in) > 0;
+
+    if (is_partial) {
+        set_idle(conn, false);
+        if (conn->limit.running != LIMIT_HEAD + 1)
+            start_limit(conn, LIMIT_HEAD);
+        return;
+    }
+    buf_give(&conn->net->ins, &conn->in);
+    set_idle(conn, true);
+    /* A connection that never asked anything is in LIMIT_HEAD since conn_open, and stays. */
+    if (conn->limit.running != LIMIT_HEAD + 1 || conn->arrived_at)
+        start_limit(conn, LIMIT_IDLE);
+}
+
+/* Our last byte has gone. Lingers unless the peer has said that it sends no more. */
+static void close_or_linger(struct conn *conn)
+{
+    if (conn->is_eof || conn->is_gone || shutdown(conn->fd, SHUT_WR) == -1) {
+        conn_free(conn);
+        return;
+    }
+    conn->state = CONN_LINGER;
+    start_limit(conn, LIMIT_LINGER);
+    conn->is_readable = true;
+    conn_discard_all(conn);
+    if (conn->is_eof || conn->is_gone)
+        conn_free(conn);
+}
+
+static void settle_sent(struct conn *conn)
+{
+    if (conn->held == 0)
+        buf_give(&conn->net->outs, &conn->out);
+    switch ((enum conn_state)conn->state) {
+    case CONN_HEAD:
+        if (conn->is_eof)
+            conn_free(conn);
+        else
+            settle_idle(conn);
+        break;
+    case CONN_EXCHANGE:
+        if (conn->wait == WAIT_NONE)
+            limit_stop(conn->net->limits, &conn->limit);
+        break;
+    case CONN_DISCARD:
+        if (conn->limit.running != LIMIT_BODY + 1)
+            start_limit(conn, LIMIT_BODY);
+        break;
+    case CONN_CLOSING:
+        close_or_linger(conn);
+        break;
+    case CONN_LINGER:
+        if (conn->is_eof)
+            conn_free(conn);
+        break;
+    }
+}
+
+/* After the steps: sends, and brings limits and buffers into line with the state. May free. */
+static void settle(struct conn *conn)
+{
+    if (!conn->is_gone && conn->wait != WAIT_WRITE)
+        conn_push(conn, 0);
+    if (conn->is_gone) {
+        if (conn->state != CONN_EXCHANGE)
+            conn_free(conn);
+        return;
+    }
+    if (conn_unsent(conn) == 0)
+        settle_sent(conn);
+}
+
+void conn_advance(struct conn *conn)
+{
+    if (conn->is_advancing)
+        return;
+    conn->is_advancing = true;
+    make_steps(conn);
+    conn->is_advancing = false;
+    settle(conn);
+}
+
+/* ---- what happens to it ---- */
+
+/* With an announced FIN there may be an error behind it, and nobody is reading now. */
+static void check_for_reset(struct conn *conn)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error)
+        conn_lost(conn);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+
+    (void)fd;
+    conn->net->now = clock_ns();
+    if (what & (EV_READ | EV_CLOSED))
+        conn->is_readable = true;
+    if (what & EV_CLOSED) {
+        conn->has_fin = true;
+        if (conn->state == CONN_EXCHANGE)
+            check_for_reset(conn);
+    }
+    conn_advance(conn);
+}
+
+void conn_on_limit(struct limit *limit, unsigned class, void *arg)
+{
+    struct conn *conn = (struct conn *)((char *)limit - offsetof(struct conn, limit));
+    struct net *net = arg;
+
+    net->now = clock_ns();
+    switch (class) {
+    case LIMIT_HEAD:
+        if (conn->in && buf_length(conn->in) > 0)
+            refuse(conn, 408);
+        else
+            lose(conn, ETIMEDOUT);
+        break;
+    case LIMIT_BODY:
+        if (conn->state == CONN_EXCHANGE && conn->waiter)
+            coro_wake(conn->waiter, ETIMEDOUT);
+        else
+            lose(conn, ETIMEDOUT);
+        break;
+    default:
+        lose(conn, ETIMEDOUT);
+    }
+    conn_advance(conn);
+}
+
+int conn_open(struct net *net, int fd, const struct listener *listener, const struct sockaddr *peer)
+{
+    struct conn *conn = calloc(1, sizeof *conn);
+
+    if (!conn) {
+        close(fd);
+        return -1;
+    }
+    conn->net = net;
+    conn->fd = fd;
+    conn->listener = listener;
+    conn->peer.any.sa_family = peer->sa_family;
+    if (peer->sa_family == AF_INET)
+        memcpy(&conn->peer.in, peer, sizeof conn->peer.in);
+    else if (peer->sa_family == AF_INET6)
+        memcpy(&conn->peer.in6, peer, sizeof conn->peer.in6);
+    event_assign(&conn->event, net->base, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
+                 conn);
+    if (event_add(&conn->event, NULL) == -1) {
+        close(fd);
+        free(conn);
+        return -1;
+    }
+    TAILQ_INSERT_TAIL(&net->conns, conn, all);
+    net->conn_count++;
+    board_add(&net->slot->accepted, 1);
+    set_idle(conn, true);
+    start_limit(conn, LIMIT_HEAD);
+    return 0;
+}
+
+int conn_begin_body(struct conn *conn, const struct head *head)
+{
+    conn->awaits_continue = head->expects_continue;
+    return body_init(&conn->body, head, conn->net->max_body) == BODY_TOO_LARGE ? 413 : 0;
+}
+
+void conn_continue(struct conn *conn)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    if (!conn->awaits_continue)
+        return;
+    conn->awaits_continue = false;
+    /* The client sends already: it did not wait (RFC 9110 section 10.1.1). */
+    if (conn->in && buf_length(conn->in) > conn->body_at)
+        return;
+    if (conn_out(conn) && buf_append(conn->out, text, sizeof text - 1) == 0)
+        conn_push(conn, 0);
+}
+
+/* ---- the end of an exchange ---- */
+
+static void next_head(struct conn *conn)
+{
+    conn_release_input(conn);
+    memset(&conn->scan, 0, sizeof conn->scan);
+    conn->state = CONN_HEAD;
+}
+
+void conn_finish(struct conn *conn, enum conn_end end)
+{
+    enum body_state body = conn_skip_buffered_body(conn);
+
+    conn->user = NULL;
+    conn->held = 0;
+    if (end == CONN_END_KEEP && body == BODY_END) {
+        next_head(conn);
+    } else if (end == CONN_END_KEEP && conn_is_reusable(conn) && body != BODY_BAD &&
+               body != BODY_TOO_LARGE) {
+        memset(&conn->scan, 0, sizeof conn->scan);
+        conn->state = CONN_DISCARD;
+    } else {
+        /* A client that sends no more needs no lingering: its answer cannot meet a reset. */
+        if (end == CONN_END_BY_CLIENT && body == BODY_END && !conn->is_readable &&
+            buf_length(conn->in ? conn->in : conn->pinned) == conn->body_at)
+            conn->is_eof = true;
+        conn->state = CONN_CLOSING;
+    }
+    if (conn->is_advancing)
+        return;
+    conn->net->now = clock_ns();
+    conn_advance(conn);
+}

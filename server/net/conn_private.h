@@ -1,0 +1,86 @@
+/* conn_private.h: the connection as the files of this room see it. */
+#ifndef NET_CONN_PRIVATE_H
+#define NET_CONN_PRIVATE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "http/body.h"
+#include "net/conn.h"
+#include "net/net.h"
+#include "runtime/limit.h"
+
+/* Classes of time limits; a connection is in one at a time, or in none while an app works. */
+enum { LIMIT_HEAD, LIMIT_BODY, LIMIT_IDLE, LIMIT_WRITE, LIMIT_LINGER, LIMIT_CLASSES };
+
+enum conn_state {
+    CONN_HEAD,     /* waits for a head; without a byte of one it is idle */
+    CONN_EXCHANGE, /* the app has it */
+    CONN_DISCARD,  /* the app left a part of the body: read past it */
+    CONN_CLOSING,  /* nothing more is read as a request; closed once the output has left */
+    CONN_LINGER    /* our side is shut: reads on, so that the peer gets its answer and not a reset (RFC 9112 section 9.6) */
+};
+
+enum conn_wait { WAIT_NONE, WAIT_READ, WAIT_WRITE };
+
+struct conn {
+    struct event event;        /* EV_READ|EV_CLOSED|EV_ET|EV_PERSIST for life: one wake an edge, no re-arming */
+    struct event *write_event; /* made at the first EAGAIN, pending while output waits */
+    struct net *net;
+    const struct listener *listener;
+    TAILQ_ENTRY(conn) all;
+    struct limit limit;
+
+    int fd;
+    uint8_t state;             /* enum conn_state */
+    uint8_t wait;              /* enum conn_wait, of `waiter` */
+    bool is_readable;          /* the last edge may have more: read until EAGAIN or a short read */
+    bool has_fin;              /* the peer's FIN was announced: read on to its end */
+    bool is_eof;               /* ... and was read */
+    bool is_gone;              /* nothing can be sent any more */
+    bool is_blocked;           /* output waits for write_event */
+    bool is_idle;              /* counted in slot->idle */
+    bool is_advancing;
+    bool awaits_continue;
+    bool wants_reset;          /* end with RST, so that a body without length is not taken for whole */
+
+    struct buf *in;            /* NULL while idle */
+    struct buf *out;
+    struct buf *pinned;        /* holds the head when the body had to go into a buffer of its own */
+    size_t held;               /* bytes at the end of `out` that must not leave yet */
+    size_t body_at;            /* of in's bytes: where the unread body begins; before it lies the head, unless that is pinned */
+    uint64_t discarded;
+    struct head_scan scan;
+    struct body body;
+    uint64_t arrived_at;
+    struct coro *waiter;       /* the coroutine that waits for this socket */
+    void *user;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } peer;
+};
+
+/* output.c */
+/* Writes what may leave, without waiting. 0, or -1 when the peer has gone. */
+int conn_push(struct conn *conn, int flags);
+size_t conn_unsent(const struct conn *conn);
+void conn_fini_output(struct conn *conn);
+
+/* input.c */
+/* One read into `in`: > 0 bytes, 0 nothing now (or the end: is_eof, is_gone). */
+size_t conn_fill(struct conn *conn);
+/* Reads and drops; true when something was dropped or it ended: look again. */
+bool conn_discard_body(struct conn *conn);
+void conn_discard_all(struct conn *conn);
+enum body_state conn_skip_buffered_body(struct conn *conn);
+/* The exchange's head and body leave the buffer. */
+void conn_release_input(struct conn *conn);
+
+/* conn.c */
+void conn_lost(struct conn *conn);
+void conn_advance(struct conn *conn);
+void conn_on_limit(struct limit *limit, unsigned class, void *net);
+
+#endif

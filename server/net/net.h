@@ -1,0 +1,64 @@
+/* net.h: what all connections of a worker share: loop, limits, buffers, counts, and whom a request goes to.
+ *
+ * Lifetime: the worker process. One struct, filled in by the worker and passed down. */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/board.h"
+#include "base/buf.h"
+#include "http/head.h"
+
+struct conn;
+struct event_base;
+struct limits;
+struct listener;
+
+struct net_durations { /* ns; as the configuration's keys of these names */
+    uint64_t head, body, keep_alive, write;
+};
+
+TAILQ_HEAD(conn_list, conn);
+LIST_HEAD(listener_list, listener);
+
+struct net {
+    /* Filled in before net_open. */
+    struct event_base *base;
+    struct board_slot *slot;
+    struct head_limits head_limits;
+    struct net_durations durations;
+    uint64_t max_body;        /* 0: no limit */
+    unsigned max_connections; /* 0: no limit */
+    void *app;                /* of the two callbacks */
+    /* A complete head has arrived. The app owns the exchange until it calls conn_finish, within this call or later. */
+    void (*on_request)(struct conn *conn);
+    /* A head was refused with `status`: gather an answer with conn_out. The connection is closed after it. */
+    void (*on_refused)(struct conn *conn, int status);
+    /* The last connection has gone. */
+    void (*on_empty)(void *arg);
+    void *arg;
+
+    /* Private to the room, except for reading. */
+    struct limits *limits;
+    struct buf_pool ins, outs;
+    struct conn_list conns;
+    struct listener_list paused; /* wait for a free place */
+    unsigned conn_count;
+    uint64_t now;                /* clock_ns() when the loop last called into this room */
+    bool is_draining;
+};
+
+int net_open(struct net *net); /* 0, or -1 with errno */
+/* Every connection must be closed. */
+void net_close(struct net *net);
+
+/* From now on each answer ends its connection. Idle connections stay until their next answer or their limit. */
+void net_drain(struct net *net);
+/* Closes what has no exchange; what has one is cut, wakes with an error, and is closed when its exchange ends. */
+void net_cut_all(struct net *net);
+
+#endif

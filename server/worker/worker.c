@@ -1,0 +1,402 @@
+/* worker.c: one process: its loop, its listeners, its life from boot over serving and draining to the end. */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app/access.h"
+#include "app/generation.h"
+#include "app/request.h"
+#include "app/room.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/listener.h"
+#include "net/net.h"
+#include "runtime/coro.h"
+#include "worker/link.h"
+
+#define STACKS_KEPT 1024
+
+struct worker_process {
+    const struct heritage *heritage;
+    struct event_base *base;
+    struct room room;
+    struct link *link;
+    struct listener **listeners;
+    struct event *heartbeat, *signals, *deadline;
+    uint64_t last_beat;
+    int signal_fd;
+    bool is_draining;
+    bool is_orphaned;
+};
+
+/* True in a preflight process: the applications ask for it. */
+static bool is_preflight;
+
+bool reeve_is_preflight(void)
+{
+    return is_preflight;
+}
+
+/* ---- serving ---- */
+
+static void start_accepting(void *arg)
+{
+    struct worker_process *worker = arg;
+    struct board_slot *slot = worker->room.slot;
+
+    for (size_t i = 0; worker->listeners && i < worker->heritage->config->listen_count; i++)
+        listener_start(worker->listeners[i]);
+    board_set(&slot->booted_at, clock_ns());
+    board_set(&slot->is_accepting, worker->listeners != NULL);
+    link_say_ready(worker->link);
+}
+
+static void stop_accepting(struct worker_process *worker)
+{
+    for (size_t i = 0; worker->listeners && i < worker->heritage->config->listen_count; i++)
+        listener_stop(worker->listeners[i]);
+    board_set(&worker->room.slot->is_accepting, 0);
+}
+
+/* ---- ending ---- */
+
+static void leave(void *arg)
+{
+    struct worker_process *worker = arg;
+
+    event_base_loopexit(worker->base, NULL);
+}
+
+static void leave_when_empty(struct worker_process *worker)
+{
+    if (worker->is_draining && worker->room.net.conn_count == 0)
+        leave(worker);
+}
+
+static void on_empty(void *arg)
+{
+    leave_when_empty(arg);
+}
+
+/* The drain took too long: what is left is cut, and requests that still run are left behind. */
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker_process *worker = arg;
+
+    (void)fd, (void)what;
+    log_warnx("the drain took too long: %u connections are cut, %zu requests among them",
+              worker->room.net.conn_count, (size_t)board_get(&worker->room.slot->active));
+    net_cut_all(&worker->room.net);
+    leave(worker);
+}
+
+static void drain(uint64_t ns, void *arg)
+{
+    struct worker_process *worker = arg;
+    const struct timeval at = {.tv_sec = (time_t)(ns / NS_PER_SEC),
+                               .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
+
+    if (!worker->is_draining) {
+        worker->is_draining = true;
+        stop_accepting(worker);
+        net_drain(&worker->room.net);
+        board_set(&worker->room.slot->is_draining, 1);
+        link_say_leaving(worker->link);
+    }
+    event_add(worker->deadline, &at); /* asked again, the later word counts */
+    leave_when_empty(worker);
+}
+
+/* Nobody looks after this worker any more: what is begun is finished, nothing new is taken. */
+static void on_orphaned(void *arg)
+{
+    struct worker_process *worker = arg;
+
+    worker->is_orphaned = true;
+    if (worker->heritage->is_preflight) {
+        leave(worker);
+        return;
+    }
+    log_warnx("the master has gone; this worker drains and ends");
+    drain(worker->heritage->config->drain_timeout, worker);
+}
+
+static void reopen(void *arg)
+{
+    struct worker_process *worker = arg;
+
+    if (log_reopen() == -1)
+        log_warn("the log could not be opened anew");
+    if (worker->room.access && access_log_reopen(worker->room.access) == -1)
+        log_warn("the access log could not be opened anew");
+}
+
+/* Commands come over the link; these are for whoever knows only kill(1). */
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker_process *worker = arg;
+    struct signalfd_siginfo info;
+
+    (void)what;
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGTERM)
+            drain(worker->heritage->config->drain_timeout, worker);
+        else if (info.ssi_signo == SIGUSR1)
+            reopen(worker);
+        else
+            leave(worker);
+    }
+}
+
+/* ---- the heartbeat ---- */
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long total, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (!file)
+        return 0;
+    if (fscanf(file, "%llu %llu", &total, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker_process *worker = arg;
+    uint64_t now = clock_ns(), elapsed = now - worker->last_beat;
+
+    (void)fd, (void)what;
+    histogram_record(&worker->room.slot->loop_lag, elapsed > NS_PER_SEC ? elapsed - NS_PER_SEC : 0);
+    worker->last_beat = now;
+    worker->room.net.now = now;
+    board_set(&worker->room.slot->heartbeat_at, now);
+    board_set(&worker->room.slot->rss, resident_bytes());
+}
+
+/* ---- setting up ---- */
+
+static int open_net(struct worker_process *worker)
+{
+    const struct config *config = worker->heritage->config;
+    struct net *net = &worker->room.net;
+
+    net->base = worker->base;
+    net->slot = worker->room.slot;
+    net->head_limits = (struct head_limits){.max_head = config->max_head,
+                                            .max_target = config->max_target,
+                                            .max_headers = config->max_headers};
+    net->durations = (struct net_durations){.head = config->head_timeout,
+                                            .body = config->body_timeout,
+                                            .keep_alive = config->keep_alive,
+                                            .write = config->write_timeout};
+    net->max_body = config->max_body;
+    net->max_connections = config->max_connections;
+    net->app = &worker->room;
+    net->on_request = call_on_request;
+    net->on_refused = error_refuse;
+    net->on_empty = on_empty;
+    net->arg = worker;
+    return net_open(net);
+}
+
+static unsigned port_of(const struct sock_address *address)
+{
+    if (address->addr.any.sa_family == AF_INET)
+        return ntohs(address->addr.in.sin_port);
+    return address->addr.any.sa_family == AF_INET6 ? ntohs(address->addr.in6.sin6_port) : 0;
+}
+
+static int open_listeners(struct worker_process *worker)
+{
+    const struct heritage *heritage = worker->heritage;
+    size_t count = heritage->config->listen_count;
+
+    if (!heritage->listeners)
+        return 0;
+    worker->listeners = calloc(count, sizeof worker->listeners[0]);
+    if (!worker->listeners)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        worker->listeners[i] =
+            listener_new(&worker->room.net, heritage->listeners[i], (unsigned)i,
+                         port_of(&heritage->config->listens[i].address));
+        if (!worker->listeners[i])
+            return -1;
+    }
+    return 0;
+}
+
+static int open_signals(struct worker_process *worker)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN); /* sendfile has no flag against it */
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGQUIT);
+    sigaddset(&set, SIGUSR1);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
+        return -1;
+    worker->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (worker->signal_fd == -1)
+        return -1;
+    worker->signals =
+        event_new(worker->base, worker->signal_fd, EV_READ | EV_PERSIST, on_signal, worker);
+    return worker->signals ? event_add(worker->signals, NULL) : -1;
+}
+
+static int open_heartbeat(struct worker_process *worker)
+{
+    const struct timeval second = {.tv_sec = 1};
+
+    worker->heartbeat = event_new(worker->base, -1, EV_PERSIST, on_heartbeat, worker);
+    worker->deadline = event_new(worker->base, -1, 0, on_deadline, worker);
+    worker->last_beat = clock_ns();
+    board_set(&worker->room.slot->heartbeat_at, worker->last_beat);
+    if (!worker->heartbeat || !worker->deadline)
+        return -1;
+    return event_add(worker->heartbeat, &second);
+}
+
+static void open_access_log(struct worker_process *worker)
+{
+    const struct config *config = worker->heritage->config;
+
+    if (!config->access_log || worker->heritage->is_preflight)
+        return;
+    worker->room.access =
+        access_log_open(worker->base, config->access_log, config->access_format);
+    if (!worker->room.access)
+        log_warn("access log %s; requests are served without it", config->access_log);
+}
+
+static int open_link(struct worker_process *worker)
+{
+    const struct link_orders orders = {.start = start_accepting,
+                                       .drain = drain,
+                                       .stop = leave,
+                                       .reopen = reopen,
+                                       .orphaned = on_orphaned,
+                                       .arg = worker};
+
+    worker->link = link_open(&worker->room, worker->heritage->link, &orders);
+    return worker->link ? 0 : -1;
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (!config)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static void take_slot(struct worker_process *worker)
+{
+    const struct heritage *heritage = worker->heritage;
+    struct board_slot *slot = board_slot(heritage->board, heritage->id);
+
+    board_set(&slot->booted_at, 0);
+    board_set(&slot->is_draining, 0);
+    board_set(&slot->requests_at_boot, board_get(&slot->requests));
+    board_set(&slot->incarnation, heritage->incarnation);
+    board_set(&slot->pid, (uint64_t)getpid());
+}
+
+static int worker_open(struct worker_process *worker)
+{
+    const struct heritage *heritage = worker->heritage;
+    const struct config *config = heritage->config;
+
+    take_slot(worker);
+    worker->base = new_base();
+    if (!worker->base || coro_pool_open(worker->base, config->stack_size, STACKS_KEPT) == -1)
+        return -1;
+    worker->room.is_preflight = heritage->is_preflight;
+    if (room_open(&worker->room, config, heritage->board, heritage->id) == -1 ||
+        open_net(worker) == -1 || open_listeners(worker) == -1 || open_signals(worker) == -1 ||
+        open_heartbeat(worker) == -1 || open_link(worker) == -1)
+        return -1;
+    open_access_log(worker);
+    return 0;
+}
+
+/* ---- winding down ---- */
+
+/* Applications still running are left as they are: their code is not unloaded, the process ends. */
+static void retire_apps(struct worker_process *worker)
+{
+    for (unsigned i = 0; i < worker->room.app_count; i++)
+        if (worker->room.apps[i].live)
+            generation_retire(worker->room.apps[i].live);
+}
+
+static void free_event(struct event *event)
+{
+    if (event)
+        event_free(event);
+}
+
+static void close_listeners(struct worker_process *worker)
+{
+    for (size_t i = 0; worker->listeners && i < worker->heritage->config->listen_count; i++)
+        if (worker->listeners[i])
+            listener_free(worker->listeners[i]);
+    free(worker->listeners);
+}
+
+static void worker_close(struct worker_process *worker)
+{
+    stop_accepting(worker);
+    net_cut_all(&worker->room.net);
+    retire_apps(worker);
+    /* What the cut woke may still want a round to unwind. */
+    event_base_loop(worker->base, EVLOOP_NONBLOCK);
+    link_close(worker->link);
+    close_listeners(worker);
+    free_event(worker->heartbeat);
+    free_event(worker->deadline);
+    free_event(worker->signals);
+    close(worker->signal_fd);
+    if (worker->room.access)
+        access_log_close(worker->room.access);
+    if (coro_alive() > 0 || worker->room.net.conn_count > 0)
+        return; /* a request that waits for something of its own: the process takes it along */
+    net_close(&worker->room.net);
+    room_close(&worker->room);
+    coro_pool_close();
+    event_base_free(worker->base);
+    libevent_global_shutdown();
+}
+
+int worker_main(const struct heritage *heritage)
+{
+    struct worker_process worker = {.heritage = heritage, .signal_fd = -1};
+
+    is_preflight = heritage->is_preflight;
+    if (worker_open(&worker) == -1) {
+        log_warn("the worker could not start");
+        return 1;
+    }
+    if (event_base_dispatch(worker.base) == -1)
+        log_warnx("the event loop failed");
+    worker_close(&worker);
+    return 0;
+}
