@@ -1,0 +1,246 @@
+/* report.c: writes the figures of base/stats.h as JSON, by their tables.
+ *
+ * It computes nothing and asks no worker. */
+#include "master/report.h"
+
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/sock.h"
+
+/* cJSON's numbers are doubles: written by us, a count stays exact. */
+static void put_count(cJSON *object, const char *name, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    cJSON_AddRawToObject(object, name, text);
+}
+
+static void put_seconds(cJSON *object, const char *name, uint64_t ns)
+{
+    char text[40];
+    int length = snprintf(text, sizeof text, "%" PRIu64 ".%09" PRIu64, (uint64_t)(ns / NS_PER_SEC),
+                          (uint64_t)(ns % NS_PER_SEC));
+
+    while (text[length - 1] == '0' && text[length - 2] != '.')
+        text[--length] = '\0';
+    cJSON_AddRawToObject(object, name, text);
+}
+
+static void put_text(cJSON *object, const char *name, const char *text)
+{
+    if (text == NULL)
+        cJSON_AddNullToObject(object, name);
+    else
+        cJSON_AddStringToObject(object, name, text);
+}
+
+static void put_member(cJSON *object, const char *name, const struct stats_field *field,
+                       const void *member)
+{
+    switch (field->kind) {
+    case STATS_COUNT:
+    case STATS_GAUGE:
+        put_count(object, name, *(const uint64_t *)member);
+        break;
+    case STATS_SECONDS:
+        put_seconds(object, name, *(const uint64_t *)member);
+        break;
+    case STATS_FLAG:
+        cJSON_AddBoolToObject(object, name, *(const bool *)member);
+        break;
+    case STATS_TEXT:
+        put_text(object, name, *(const char *const *)member);
+        break;
+    }
+}
+
+/* The object that "connections.idle" is a member of, made when it is not there; *name_out "idle". */
+static cJSON *object_of(cJSON *object, const char *path, const char **name_out)
+{
+    const char *dot = strchr(path, '.');
+    char outer[32];
+    cJSON *inner;
+
+    *name_out = path;
+    if (dot == NULL)
+        return object;
+    *name_out = dot + 1;
+    snprintf(outer, sizeof outer, "%.*s", (int)(dot - path), path);
+    inner = cJSON_GetObjectItemCaseSensitive(object, outer);
+    return inner != NULL ? inner : cJSON_AddObjectToObject(object, outer);
+}
+
+static void put_table(cJSON *object, const struct stats_table *table, const void *of)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct stats_field *field = &table->fields[i];
+        const char *name;
+        cJSON *where = object_of(object, field->name, &name);
+
+        put_member(where, name, field, stats_member(of, field));
+    }
+}
+
+static void put_times(cJSON *object, const char *name, const struct stats_times *times)
+{
+    put_table(cJSON_AddObjectToObject(object, name), &stats_times_table, times);
+}
+
+static void put_column(cJSON *object, const struct stats_column *column)
+{
+    put_table(object, &stats_column_table, column);
+    put_times(object, "latency", &column->latency);
+}
+
+int report_queue(int listener)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+
+    /* Of a listening socket Linux tells here how many wait. */
+    if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return -1;
+    return (int)info.tcpi_unacked;
+}
+
+static cJSON *socket_object(const struct report_source *from, size_t i)
+{
+    const struct config_listen *listen = &from->config->listens[i];
+    cJSON *object = cJSON_CreateObject();
+    int queue = from->listeners == NULL ? -1 : report_queue(from->listeners[i]);
+
+    put_text(object, "name", listen->name);
+    put_text(object, "address", listen->address.text);
+    cJSON_AddNumberToObject(object, "backlog", listen->backlog);
+    if (queue >= 0)
+        cJSON_AddNumberToObject(object, "queue", queue);
+    return object;
+}
+
+static void put_sockets(cJSON *object, const struct report_source *from)
+{
+    cJSON *sockets = cJSON_AddArrayToObject(object, "sockets");
+
+    for (size_t i = 0; i < from->config->listen_count; i++)
+        cJSON_AddItemToArray(sockets, socket_object(from, i));
+}
+
+static void put_workers(cJSON *object, const struct report_source *from)
+{
+    cJSON *workers = cJSON_AddArrayToObject(object, "workers");
+
+    for (size_t i = 0; i < from->stats->worker_count; i++) {
+        const struct stats_worker *worker = &from->stats->workers[i];
+        cJSON *item = cJSON_CreateObject();
+
+        put_table(item, &stats_worker_table, worker);
+        put_times(item, "loop_lag", &worker->loop_lag);
+        cJSON_AddItemToArray(workers, item);
+    }
+}
+
+static void put_app(cJSON *object, const struct stats_app *app)
+{
+    cJSON *generations;
+
+    put_table(object, &stats_app_table, app);
+    put_column(object, &app->total);
+    generations = cJSON_AddArrayToObject(object, "generations");
+    for (size_t i = 0; i < app->latest_count; i++) {
+        cJSON *item = cJSON_CreateObject();
+
+        put_table(item, &stats_generation_table, &app->latest[i]);
+        put_column(item, &app->latest[i]);
+        cJSON_AddItemToArray(generations, item);
+    }
+}
+
+static void put_apps(cJSON *object, const struct report_source *from)
+{
+    cJSON *apps = cJSON_AddObjectToObject(object, "applications");
+
+    for (size_t i = 0; i < from->stats->app_count; i++)
+        put_app(cJSON_AddObjectToObject(apps, from->stats->apps[i].name), &from->stats->apps[i]);
+}
+
+/* Which apps there are, without their figures. */
+static void put_app_names(cJSON *object, const struct report_source *from)
+{
+    cJSON *apps = cJSON_AddObjectToObject(object, "applications");
+
+    for (size_t i = 0; i < from->stats->app_count; i++) {
+        const struct stats_app *app = &from->stats->apps[i];
+
+        put_table(cJSON_AddObjectToObject(apps, app->name), &stats_app_table, app);
+    }
+}
+
+cJSON *report_status(const struct report_source *from)
+{
+    cJSON *report = cJSON_CreateObject();
+
+    put_table(report, &stats_server_table, &from->stats->server);
+    put_sockets(report, from);
+    put_app_names(report, from);
+    return report;
+}
+
+cJSON *report_stats(const struct report_source *from)
+{
+    cJSON *report = cJSON_CreateObject();
+
+    put_table(report, &stats_server_table, &from->stats->server);
+    put_sockets(report, from);
+    put_workers(report, from);
+    put_apps(report, from);
+    return report;
+}
+
+cJSON *report_workers(const struct report_source *from)
+{
+    cJSON *report = cJSON_CreateObject();
+
+    put_workers(report, from);
+    return report;
+}
+
+cJSON *report_apps(const struct report_source *from)
+{
+    cJSON *report = cJSON_CreateObject();
+
+    put_apps(report, from);
+    return report;
+}
+
+static const struct config_app *find_config_app(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->app_count; i++) {
+        if (strcmp(config->apps[i].name, name) == 0)
+            return &config->apps[i];
+    }
+    return NULL;
+}
+
+cJSON *report_app(const struct report_source *from, const char *name)
+{
+    for (size_t i = 0; i < from->stats->app_count; i++) {
+        const struct stats_app *app = &from->stats->apps[i];
+        const struct config_app *config = find_config_app(from->config, name);
+        cJSON *report;
+
+        if (strcmp(app->name, name) != 0)
+            continue;
+        report = cJSON_CreateObject();
+        put_text(report, "name", app->name);
+        put_text(report, "module", config == NULL ? NULL : config->module);
+        put_app(report, app);
+        return report;
+    }
+    return NULL;
+}

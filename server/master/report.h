@@ -1,0 +1,33 @@
+/* report.h: the scoreboard and the configuration as JSON, for the control API.
+ *
+ * Names, units and meaning of the figures stand in base/stats_fields.c. Counts are exact whole
+ * numbers, times seconds, sizes bytes. */
+#ifndef MASTER_REPORT_H
+#define MASTER_REPORT_H
+
+#include <cjson/cJSON.h>
+
+#include "base/config.h"
+#include "base/stats.h"
+
+struct report_source {
+    const struct stats *stats;
+    const struct config *config;
+    const int *listeners; /* one for each of config->listens; NULL: not known */
+};
+
+/* Each makes one answer, to be freed by the caller; NULL when memory has run out. */
+cJSON *report_status(const struct report_source *from);  /* the server, its sockets, which apps */
+cJSON *report_stats(const struct report_source *from);   /* the same, with every worker and app */
+cJSON *report_workers(const struct report_source *from); /* {"workers":[...]} */
+cJSON *report_apps(const struct report_source *from);    /* {"applications":{...}} */
+cJSON *report_config(const struct report_source *from);  /* what is in force, defaults included */
+
+/* One app, as under its name in report_apps, with its name and module; NULL when there is none of
+ * that name too. */
+cJSON *report_app(const struct report_source *from, const char *name);
+
+/* The connections that wait in a listening TCP socket to be accepted, or -1: not known. */
+int report_queue(int listener);
+
+#endif

@@ -1,0 +1,126 @@
+/* spawn.c: fork as one sequence: signals blocked; fork; in the child everything that is not in the
+ * heritage closed, signals as a program expects them, a process group of its own; then worker_main.
+ *
+ * The master's event base is never touched in the child. event_base_free would delete the master's
+ * events from the epoll set that both share, unless event_reinit came first, and that re-registers
+ * every event of the master in a set of the child's own, only for them to be deleted again. Closing
+ * the descriptors underneath is enough: the epoll set and libevent's pipe stay alive in the master,
+ * and the base's memory here is never looked at again. */
+#include "master/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/signals.h"
+
+static void take_lower(int fd, int from, int *lowest)
+{
+    if (fd >= from && fd < *lowest)
+        *lowest = fd;
+}
+
+/* The lowest descriptor of the heritage that is not below `from`; INT_MAX: none. */
+static int next_kept(const struct heritage *heritage, int from)
+{
+    int lowest = INT_MAX;
+
+    take_lower(log_fd(), from, &lowest);
+    take_lower(heritage->link, from, &lowest);
+    if (heritage->listeners == NULL)
+        return lowest;
+    for (size_t i = 0; i < heritage->config->listen_count; i++)
+        take_lower(heritage->listeners[i], from, &lowest);
+    return lowest;
+}
+
+static void close_span(int first, int last)
+{
+    struct rlimit limit;
+
+    if (first > last || close_range((unsigned)first, (unsigned)last, 0) == 0)
+        return;
+    /* An old kernel, or a container that forbids the call. */
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max <= (rlim_t)last)
+        last = (int)limit.rlim_max - 1;
+    for (int fd = first; fd <= last; fd++)
+        close(fd);
+}
+
+/* CLOEXEC does nothing on fork. Closing all but what is kept, rather than what is known, stays right
+ * when a library opens something of its own. */
+static void close_others(const struct heritage *heritage)
+{
+    int from = STDERR_FILENO + 1;
+
+    for (;;) {
+        int kept = next_kept(heritage, from);
+
+        close_span(from, kept - 1);
+        if (kept == INT_MAX)
+            return;
+        from = kept + 1;
+    }
+}
+
+/* stdin is the terminal's, whose foreground group the child has just left: reading would stop it. */
+static void settle_stdio(int output)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null != -1) {
+        dup2(null, STDIN_FILENO);
+        if (null != STDIN_FILENO)
+            close(null);
+    }
+    if (output != -1) {
+        dup2(output, STDOUT_FILENO);
+        dup2(output, STDERR_FILENO);
+        log_open(NULL, log_is_on(LOG_LEVEL_DEBUG) ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    }
+}
+
+static void be_child(const struct spawn *spawn) __attribute__((noreturn));
+static void be_child(const struct spawn *spawn)
+{
+    int status = 0;
+
+    setpgid(0, 0); /* Ctrl-C in a terminal is for the master */
+    settle_stdio(spawn->output);
+    close_others(&spawn->heritage);
+    prctl(PR_SET_NAME, spawn->title);
+    log_set_role(spawn->role);
+    signals_reset();
+    if (spawn->first != NULL)
+        status = spawn->first(spawn->arg);
+    if (status == 0)
+        status = worker_main(&spawn->heritage);
+    /* exit, not _exit: a leak checker and a profiler do their work at exit; the master registers
+     * nothing there, and stdio was flushed before the fork. */
+    exit(status);
+}
+
+pid_t spawn_child(const struct spawn *spawn)
+{
+    sigset_t before;
+    pid_t pid;
+    int error;
+
+    fflush(NULL); /* or what lies in a buffer would be written by both */
+    signals_block_all(&before);
+    pid = fork();
+    if (pid == 0)
+        be_child(spawn);
+    error = errno;
+    signals_restore(&before);
+    if (pid > 0)
+        setpgid(pid, pid); /* by both: whoever comes first, a kill of the group finds it */
+    errno = error;
+    return pid;
+}
