@@ -66,6 +66,11 @@ struct stats_server {
     uint64_t respawns;
 };
 
+struct stats_socket {
+    const char *name, *address; /* the configuration's */
+    uint64_t backlog, queue;
+};
+
 struct stats {
     struct stats_server server;
     struct stats_worker *workers; /* the living ones */
@@ -106,6 +111,7 @@ struct stats_table {
 };
 
 extern const struct stats_table stats_server_table;     /* of struct stats_server */
+extern const struct stats_table stats_socket_table;     /* of struct stats_socket */
 extern const struct stats_table stats_worker_table;     /* of struct stats_worker */
 extern const struct stats_table stats_app_table;        /* of struct stats_app */
 extern const struct stats_table stats_column_table;     /* of struct stats_column */

@@ -13,6 +13,7 @@
         .unit = unit_, .help = __VA_ARGS__                                                   \
     }
 #define SERVER(...) FIELD(server, __VA_ARGS__)
+#define SOCKET(...) FIELD(socket, __VA_ARGS__)
 #define WORKER(...) FIELD(worker, __VA_ARGS__)
 #define APP(...)    FIELD(app, __VA_ARGS__)
 #define COLUMN(...) FIELD(column, __VA_ARGS__)
@@ -62,6 +63,15 @@ static const struct stats_field server_fields[] = {
            .label = "status=\"stuck\""),
     SERVER(COUNT, "processes.respawns", respawns, "workers",
            "started because the one before died unasked", .metric = "reeve_respawns_total"),
+};
+
+static const struct stats_field socket_fields[] = {
+    SOCKET(TEXT, "name", name, "", "what the configuration calls it; by default its address"),
+    SOCKET(TEXT, "address", address, "", "where it listens"),
+    SOCKET(GAUGE, "backlog", backlog, "connections", "that may wait to be accepted",
+           .metric = "reeve_listen_backlog"),
+    SOCKET(GAUGE, "queue", queue, "connections", "that wait to be accepted; TCP only",
+           .metric = "reeve_listen_queue"),
 };
 
 static const struct stats_field worker_fields[] = {
@@ -156,6 +166,7 @@ static const struct stats_field times_fields[] = {
                                                       COUNT_OF(which##_fields)}
 
 TABLE(server, "", "the server");
+TABLE(socket, "sockets[]", "each listening socket");
 TABLE(worker, "workers[]", "each living worker");
 TABLE(app, "applications{NAME}", "each application");
 TABLE(column, "applications{NAME}",
@@ -165,11 +176,6 @@ TABLE(times, "applications{NAME}.latency, workers[].loop_lag",
       "how long requests took, and how late a worker's loop came to its events");
 
 const struct stats_table *const stats_tables[] = {
-    &stats_server_table,
-    &stats_worker_table,
-    &stats_app_table,
-    &stats_column_table,
-    &stats_generation_table,
-    &stats_times_table,
-    NULL,
+    &stats_server_table, &stats_socket_table,     &stats_worker_table, &stats_app_table,
+    &stats_column_table, &stats_generation_table, &stats_times_table,  NULL,
 };

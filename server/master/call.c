@@ -17,7 +17,7 @@
 #include "master/action.h"
 #include "master/master.h"
 
-#define STREAM_BACKLOG (1024 * 1024)
+#define STREAM_BACKLOG (256 * 1024) /* unsent bytes; in memory several times as much */
 
 void call_begin(struct call *call, struct evhttp_request *request)
 {

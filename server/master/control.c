@@ -248,38 +248,51 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 /* ---- the socket ------------------------------------------------------------------------------- */
 
-/* Makes the folder of `path` when only itself is missing. */
-static void make_folder(const char *path)
-{
-    char *copy = strdup(path);
+static const char going_on[] = "going on without a control socket";
 
-    if (copy != NULL && mkdir(dirname(copy), 0755) == 0)
-        log_debug("control: made the folder of %s", path);
+/* Makes the folder of `path` when only itself is missing. 0, or -1 with errno. */
+static int make_folder(const char *path)
+{
+    char *copy = strdup(path), *folder;
+    struct stat st;
+    int result = -1;
+
+    if (copy == NULL)
+        return -1;
+    folder = dirname(copy);
+    if (stat(folder, &st) == 0)
+        result = 0; /* whatever it is: listening will tell */
+    else if (errno == ENOENT)
+        result = mkdir(folder, 0755);
     free(copy);
+    return result;
 }
 
 /* The listening descriptor, or -1 after the warning. */
 static int open_socket(struct control *control)
 {
     struct sock_address address;
-    const char *wrong = NULL;
+    const char *wrong = "memory has run out";
     char *text = NULL;
-    int fd = -1;
+    int fd;
 
-    if (asprintf(&text, "unix:%s", control->path) < 0)
-        text = NULL;
-    if (text != NULL)
+    if (asprintf(&text, "unix:%s", control->path) >= 0) {
         wrong = sock_parse(text, &address);
-    free(text);
+        free(text);
+    }
     if (wrong != NULL) {
-        log_warnx("control: %s: %s; going on without a control socket", control->path, wrong);
+        log_warnx("control: %s: %s; %s", control->path, wrong, going_on);
         return -1;
     }
-    make_folder(control->path);
+    if (make_folder(control->path) != 0) {
+        log_warnx("control: cannot make the folder of %s (%s); %s", control->path, strerror(errno),
+                  going_on);
+        return -1;
+    }
     fd = sock_listen(&address, BACKLOG, 0600);
     if (fd == -1)
-        log_warnx("control: cannot listen at %s (%s); going on without a control socket",
-                  control->path, strerror(errno));
+        log_warnx("control: cannot listen at %s (%s); %s", control->path, strerror(errno),
+                  going_on);
     else
         lstat(control->path, &control->file);
     return fd;
@@ -319,7 +332,7 @@ struct control *control_new(struct master *master)
     int fd;
 
     if (control == NULL || (control->path = strdup(master->config->control)) == NULL) {
-        log_warnx("control: memory has run out; going on without a control socket");
+        log_warnx("control: memory has run out; %s", going_on);
         free(control);
         return NULL;
     }
@@ -331,7 +344,7 @@ struct control *control_new(struct master *master)
         return NULL;
     }
     if (serve(control, fd) != 0) {
-        log_warnx("control: memory has run out; going on without a control socket");
+        log_warnx("control: memory has run out; %s", going_on);
         control_free(control);
         return NULL;
     }

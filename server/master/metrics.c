@@ -189,22 +189,27 @@ static void write_server(const struct writer *writer, const struct stats *stats)
     write_table(writer, &stats_server_table, &server, 1);
 }
 
+/* Those whose queue is not known are left out. */
 static void write_sockets(const struct writer *writer, const struct report_source *from)
 {
-    const char *name = "reeve_listen_queue";
+    size_t count = 0, most = from->config->listen_count;
+    struct stats_socket *sockets = calloc(most + 1, sizeof *sockets);
+    struct subject *subjects = calloc(most + 1, sizeof *subjects);
 
-    if (from->listeners == NULL)
-        return;
-    write_head(writer, name, "gauge", "connections", "that wait to be accepted");
-    for (size_t i = 0; i < from->config->listen_count; i++) {
-        struct subject socket = {.label = "socket", .value = from->config->listens[i].name};
-        int queue = report_queue(from->listeners[i]);
-
-        if (queue < 0)
+    if (sockets == NULL || subjects == NULL)
+        goto out;
+    for (size_t i = 0; i < most; i++) {
+        if (!report_socket(from, i, &sockets[count]))
             continue;
-        write_name(writer, name, "", &socket, NULL);
-        write_count(writer->out, (uint64_t)queue);
+        subjects[count].figures = &sockets[count];
+        subjects[count].label = "socket";
+        subjects[count].value = sockets[count].name;
+        count++;
     }
+    write_table(writer, &stats_socket_table, subjects, count);
+out:
+    free(sockets);
+    free(subjects);
 }
 
 static void write_workers(const struct writer *writer, const struct stats *stats)

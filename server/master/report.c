@@ -98,7 +98,8 @@ static void put_column(cJSON *object, const struct stats_column *column)
     put_times(object, "latency", &column->latency);
 }
 
-int report_queue(int listener)
+/* The connections that wait in a listening TCP socket to be accepted, or -1: not known. */
+static int queue_of(int listener)
 {
     struct tcp_info info;
     socklen_t size = sizeof info;
@@ -109,17 +110,27 @@ int report_queue(int listener)
     return (int)info.tcpi_unacked;
 }
 
-static cJSON *socket_object(const struct report_source *from, size_t i)
+bool report_socket(const struct report_source *from, size_t i, struct stats_socket *socket_out)
 {
     const struct config_listen *listen = &from->config->listens[i];
-    cJSON *object = cJSON_CreateObject();
-    int queue = from->listeners == NULL ? -1 : report_queue(from->listeners[i]);
+    int queue = from->listeners == NULL ? -1 : queue_of(from->listeners[i]);
 
-    put_text(object, "name", listen->name);
-    put_text(object, "address", listen->address.text);
-    cJSON_AddNumberToObject(object, "backlog", listen->backlog);
-    if (queue >= 0)
-        cJSON_AddNumberToObject(object, "queue", queue);
+    socket_out->name = listen->name;
+    socket_out->address = listen->address.text;
+    socket_out->backlog = (uint64_t)listen->backlog;
+    socket_out->queue = queue < 0 ? 0 : (uint64_t)queue;
+    return queue >= 0;
+}
+
+static cJSON *socket_object(const struct report_source *from, size_t i)
+{
+    cJSON *object = cJSON_CreateObject();
+    struct stats_socket socket;
+    bool has_queue = report_socket(from, i, &socket);
+
+    put_table(object, &stats_socket_table, &socket);
+    if (!has_queue)
+        cJSON_DeleteItemFromObjectCaseSensitive(object, "queue");
     return object;
 }
 

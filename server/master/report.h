@@ -6,6 +6,7 @@
 #define MASTER_REPORT_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 #include "base/config.h"
 #include "base/stats.h"
@@ -27,7 +28,7 @@ cJSON *report_config(const struct report_source *from);  /* what is in force, de
  * that name too. */
 cJSON *report_app(const struct report_source *from, const char *name);
 
-/* The connections that wait in a listening TCP socket to be accepted, or -1: not known. */
-int report_queue(int listener);
+/* The i-th listening socket. False: its queue is not known. */
+bool report_socket(const struct report_source *from, size_t i, struct stats_socket *socket_out);
 
 #endif

@@ -221,7 +221,8 @@ static void refuse_action(struct call *call, enum action_start start, const char
     case ACTION_BEGUN:
         break;
     case ACTION_BUSY:
-        call_refuse(call, 409, "busy", "%s", detail_or(detail, "another action is running"));
+        call_refuse(call, 409, "busy", "%s is running; try again when it is over",
+                    detail_or(detail, "another action"));
         break;
     case ACTION_NO_SUCH_APP:
         refuse_app(call);

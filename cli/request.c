@@ -1,0 +1,145 @@
+/* request.c: see request.h. */
+#include "request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/paths.h"
+#include "json.h"
+
+#define PATIENCE 30 /* seconds, for questions */
+
+static const char *socket_of(struct ctl *ctl)
+{
+    if (ctl->socket == NULL)
+        ctl->socket = paths_control_find(); /* lives as long as the process */
+    return ctl->socket == NULL ? "" : ctl->socket;
+}
+
+static double timeout_of(const struct ctl *ctl, const struct wish *wish)
+{
+    if (ctl->timeout > 0)
+        return ctl->timeout;
+    return wish->is_action ? 0 : PATIENCE;
+}
+
+enum exit_status request_end(struct ctl *ctl, const struct wish *wish, const struct client *client,
+                             enum client_end end)
+{
+    const char *goes_on = wish->is_action ? "; the action goes on in the server" : "";
+    char detail[512];
+
+    switch (end) {
+    case CLIENT_DONE:
+        return EXIT_DONE;
+    case CLIENT_NOT_RUNNING:
+        snprintf(detail, sizeof detail, "reeve is not running (%s at %s)", client->reason,
+                 socket_of(ctl));
+        ctl->out->failure("not running", detail);
+        return EXIT_NOT_RUNNING;
+    case CLIENT_DENIED:
+        snprintf(detail, sizeof detail,
+                 "no permission to use %s: try as root, or as the user that reeve runs as",
+                 socket_of(ctl));
+        ctl->out->failure("permission denied", detail);
+        return EXIT_DENIED;
+    case CLIENT_LOST:
+        ctl->out->failure(
+            "connection lost",
+            wish->is_action ? "the connection was lost before the action was over: whether it was "
+                              "completed is not known here, `reevectl status` tells"
+                            : "the connection was lost before the answer was complete");
+        return wish->is_action ? EXIT_PARTIAL : EXIT_FAILED;
+    case CLIENT_TIMED_OUT:
+        snprintf(detail, sizeof detail, "no answer within %g seconds%s", timeout_of(ctl, wish),
+                 goes_on);
+        ctl->out->failure("timed out", detail);
+        return EXIT_PARTIAL;
+    case CLIENT_INTERRUPTED:
+        snprintf(detail, sizeof detail, "interrupted%s", goes_on);
+        ctl->out->failure("interrupted", detail);
+        return EXIT_INTERRUPTED;
+    case CLIENT_FAILED:
+        break;
+    }
+    ctl->out->failure("failed", client->reason);
+    return EXIT_FAILED;
+}
+
+/* The server's refusal: its own words, and the exit status that its status stands for. */
+static enum exit_status refused(struct ctl *ctl, int status, const cJSON *json)
+{
+    const char *error = json_text(json, "error"), *detail = json_text(json, "detail");
+    char plain[64];
+
+    snprintf(plain, sizeof plain, "the server answered with status %d", status);
+    ctl->out->failure(error[0] == '\0' ? "failed" : error, detail[0] == '\0' ? plain : detail);
+    switch (status) {
+    case 400:
+        return EXIT_USAGE;
+    case 403:
+        return EXIT_DENIED;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+enum exit_status request_open(struct ctl *ctl, const struct wish *wish, struct client *client_out)
+{
+    enum client_end end = client_open(client_out, socket_of(ctl), timeout_of(ctl, wish));
+
+    if (end == CLIENT_DONE)
+        return EXIT_DONE;
+    client_close(client_out);
+    return request_end(ctl, wish, client_out, end);
+}
+
+enum exit_status request_call(struct ctl *ctl, const struct wish *wish, struct client *client,
+                              struct client_answer *answer_out, cJSON **json_out)
+{
+    enum client_end end = client_call(client, wish->method, wish->path, wish->body, wish->on_line,
+                                      wish->arg, answer_out);
+    cJSON *json = NULL;
+
+    *json_out = NULL;
+    if (end != CLIENT_DONE)
+        return request_end(ctl, wish, client, end);
+    if (!answer_out->is_stream)
+        json = cJSON_Parse(answer_out->text);
+    if (answer_out->status != 200) {
+        enum exit_status status = refused(ctl, answer_out->status, json);
+
+        cJSON_Delete(json);
+        return status;
+    }
+    if (json == NULL && !answer_out->is_stream) {
+        ctl->out->failure("failed", "what answers there is not reeve");
+        return EXIT_FAILED;
+    }
+    *json_out = json;
+    return EXIT_DONE;
+}
+
+enum exit_status request(struct ctl *ctl, const struct wish *wish, struct client_answer *answer_out,
+                         cJSON **json_out)
+{
+    struct client client;
+    enum exit_status status = request_open(ctl, wish, &client);
+
+    *answer_out = (struct client_answer){.text = NULL};
+    *json_out = NULL;
+    if (status != EXIT_DONE)
+        return status;
+    status = request_call(ctl, wish, &client, answer_out, json_out);
+    client_close(&client);
+    return status;
+}
+
+bool request_is_app_name(const char *name)
+{
+    size_t length =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+    return length > 0 && length < 64 && name[length] == '\0';
+}
