@@ -17,11 +17,10 @@
 #include "beneath.h"
 #include "types.h"
 
-#define SLOTS 256 /* descriptors the cache holds at most */
-#define SMALL_FILE \
-    (16 * 1024) /* up to here contents are kept in memory, and leave together with the head */
-#define FRESH_FOR  100 /* milliseconds: longer than any kernel's clock of files stands still */
-#define LARGE_FILE (4 << 20) /* from here on sending costs so much that opening is nothing */
+#define SLOTS      256         /* descriptors the cache holds at most */
+#define SMALL_FILE (16 * 1024) /* up to here contents are kept, to leave with the head */
+#define LARGE_FILE (4 << 20)   /* from here on sending costs so much that opening is nothing */
+#define FRESH_FOR  100         /* milliseconds, more than any tick of the kernel's clock */
 
 struct cache {
     int root;

@@ -89,7 +89,7 @@ typedef struct reeve_app {
     /* Called after init in the throwaway process only: -1 refuses the build. May be NULL. */
     int (*selftest)(reeve_module *module);
 
-    size_t stack_size; /* bytes of a request's coroutine stack; 0: the configured default (256 KiB) */
+    size_t stack_size; /* bytes of a request's coroutine stack, 32 KiB to 1 GiB; 0: the configured default (256 KiB) */
     bool on_loop;      /* run on the worker's own stack and never suspend: for hosts of other languages */
 } reeve_app;
 
@@ -162,7 +162,8 @@ REEVE_API char *reeve_printf(reeve_environ *environ, const char *format, ...) __
  *   ETIMEDOUT    the client sent nothing for body_timeout (a handler that now returns without an answer gives 408)
  *   EBADMSG      the chunked framing is broken (400)
  *   EFBIG        the body is larger than max_body (413)
- *   ECONNRESET   the client has gone
+ *   ECONNRESET   the client has gone, or has ended its side within the body (400)
+ *   ECANCELED    the request was cancelled: the worker ends
  *   EWOULDBLOCK  nothing is there yet, in an on_loop module
  * The first call answers `Expect: 100-continue`. [suspends] */
 REEVE_API ssize_t reeve_read(reeve_environ *environ, void *buffer, size_t size);
@@ -171,9 +172,9 @@ REEVE_API ssize_t reeve_read(reeve_environ *environ, void *buffer, size_t size);
 
 /* Sends a piece of the body, or a vector of pieces; the bytes may be reused when it returns. Small pieces are gathered and leave when
  * the handler waits, returns, or enough have come together. Suspends while a slow client has too much outstanding. Returns 0, or -1:
- *   EPROTO       before start_response
- *   EMSGSIZE     more than the Content-Length the application declared
- *   EPIPE        the client has gone; ETIMEDOUT: it took nothing for write_timeout
+ *   EPROTO       before start_response, or from an on_close callback
+ *   EMSGSIZE     more than the Content-Length the application declared: nothing of it was taken
+ *   EPIPE        the client has gone; ETIMEDOUT: it took nothing for write_timeout; ECANCELED: the worker ends
  * For HEAD, 204 and 304 the bytes are counted and dropped. [suspends] */
 REEVE_API int reeve_write(reeve_environ *environ, const void *data, size_t size);
 REEVE_API int reeve_writev(reeve_environ *environ, const struct iovec *pieces, int count);
@@ -182,7 +183,8 @@ REEVE_API int reeve_writev(reeve_environ *environ, const struct iovec *pieces, i
 REEVE_API int reeve_flush(reeve_environ *environ);
 
 /* Sends `size` bytes of the open file `fd` from `offset` as (the next part of) the body, without copying them through the process. The descriptor
- * stays the caller's. A file that turns out shorter fails with EIO. Other errors as reeve_write. [suspends] */
+ * stays the caller's. A file that turns out shorter fails with EIO, and the connection is cut, since its end cannot be
+ * told to the client in another way. EDEADLK in an on_loop module. Other errors as reeve_write. [suspends] */
 REEVE_API int reeve_send_file(reeve_environ *environ, int fd, off_t offset, size_t size);
 
 /* A body that the server fetches piece by piece after the callable has returned 0, as WSGI's iterables. */

@@ -57,7 +57,8 @@ static void count_end(struct reeve_environ *request, uint64_t ns)
 
     board_sub(&request->room->slot->active, 1);
     if (!generation) {
-        board_add(&request->room->slot->refused, 1);
+        if (request->response.status != 200) /* OPTIONS * */
+            board_add(&request->room->slot->refused, 1);
         return;
     }
     count_answer(&generation->app->cell->total, request, ns);
@@ -96,6 +97,7 @@ static void finish(struct reeve_environ *request)
     enum conn_end end = end_of(request);
     uint64_t now = clock_ns();
 
+    request->room->net.now = now; /* the application may have taken its time */
     run_on_close(request);
     count_end(request, now - conn_arrived_at(conn));
     if (request->room->access)
@@ -106,18 +108,17 @@ static void finish(struct reeve_environ *request)
     conn_finish(conn, end);
 }
 
-/* What a missing answer means, by the body's error. 0: nobody is there to be told. */
+/* What a missing answer means, by the body's error. */
 static int status_of_failure(const struct reeve_environ *request)
 {
     switch (request->read_error) {
     case ETIMEDOUT:
         return 408;
     case EBADMSG:
+    case ECONNRESET: /* it has ended its side within the body, and may still be told (RFC 9112 section 8) */
         return 400;
     case EFBIG:
         return 413;
-    case ECONNRESET:
-        return 0;
     default:
         return 500;
     }
@@ -130,29 +131,56 @@ static void log_failure(const struct reeve_environ *request, const char *how)
               http_method_str(request->head.method), request->path, how);
 }
 
-/* The application failed, or gave no answer. */
-static void answer_failure(struct reeve_environ *request)
+/* Why what the application leaves is no response; NULL: it is one. */
+static const char *fault_of(const struct reeve_environ *request)
 {
-    int status = conn_is_gone(request->conn) ? 0 : status_of_failure(request);
+    if (request->result != 0)
+        return "failed";
+    if (request->response.state == RESPONSE_NONE)
+        return "returned without a response";
+    if (request->response.is_broken)
+        return "returned although a part of its response could not be sent";
+    if (response_is_short(request))
+        return "returned without as many bytes as its Content-Length says";
+    return NULL;
+}
 
+/* Nobody is there to be told, or cannot be told any more. */
+static void cut(struct reeve_environ *request)
+{
+    response_retract(request);
+    conn_cut(request->conn);
+}
+
+static void answer_failure(struct reeve_environ *request, const char *fault)
+{
+    int status = status_of_failure(request);
+
+    if (conn_is_gone(request->conn)) {
+        cut(request);
+        return;
+    }
     if (status == 500) {
         count_exception(request);
-        log_failure(request, request->result == 0 ? "returned without a response" : "failed");
+        log_failure(request, fault);
     }
-    if (status == 0 || request->response.state == RESPONSE_SENDING)
-        conn_cut(request->conn);
+    if (request->response.state >= RESPONSE_SENDING)
+        cut(request);
     else
         error_answer(request, status);
 }
 
 static void complete(struct reeve_environ *request)
 {
-    bool is_answered = request->result == 0 && request->response.state != RESPONSE_NONE;
+    const char *fault = fault_of(request);
 
-    if (is_answered && !conn_is_gone(request->conn))
+    request->has_ended = true;
+    if (fault)
+        answer_failure(request, fault);
+    else if (conn_is_gone(request->conn))
+        response_retract(request);
+    else
         response_end(request);
-    else if (!is_answered)
-        answer_failure(request);
     finish(request);
 }
 
@@ -233,6 +261,7 @@ static int decode_path(struct reeve_environ *request)
 
     if (!path)
         return 503;
+    path[0] = '\0'; /* of "*", which is no path */
     if (request->head.form != TARGET_ASTERISK &&
         uri_decode_path(raw->data, raw->length, path) == -1)
         return 400;

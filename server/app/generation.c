@@ -13,6 +13,10 @@
 /* init may call libraries that are wasteful with stack; it runs once. */
 #define INIT_STACK (1u << 20)
 
+/* What an application may ask for. */
+#define STACK_LEAST (32u << 10)
+#define STACK_MOST  (1u << 30)
+
 /* ---- what the application sees of it ---- */
 
 struct reeve_module {
@@ -117,6 +121,11 @@ static const char *check_descriptor(const struct generation *generation, char *t
         return "its descriptor has no .version";
     if (!app->application)
         return "its descriptor has no .application";
+    if (app->stack_size && (app->stack_size < STACK_LEAST || app->stack_size > STACK_MOST)) {
+        snprintf(text, size, "its .stack_size is %zu bytes, which is not from 32 KiB to 1 GiB",
+                 app->stack_size);
+        return text;
+    }
     return NULL;
 }
 

@@ -50,10 +50,10 @@ reeve_module *reeve_environ_module(const reeve_environ *request)
     return (reeve_module *)request->generation;
 }
 
-/* No byte of the answer was gathered yet: an interim response may still come before it. */
+/* No byte of the answer has left: an interim response may still come before it. */
 static bool may_continue(const struct reeve_environ *request)
 {
-    return request->response.state == RESPONSE_NONE;
+    return request->response.state < RESPONSE_SENDING;
 }
 
 ssize_t reeve_read(reeve_environ *request, void *buffer, size_t size)

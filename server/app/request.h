@@ -22,7 +22,8 @@ enum response_state {
     RESPONSE_NONE,     /* start_response was not called */
     RESPONSE_STARTED,  /* status line and the app's headers are gathered, and held: they may be replaced */
     RESPONSE_GUESSED,  /* ... and the rest of the head, with a Content-Length of what the body is so far: held, it may grow */
-    RESPONSE_SENDING   /* the head is settled; body bytes leave */
+    RESPONSE_SENDING,  /* the head is settled; body bytes leave */
+    RESPONSE_ENDED     /* nothing can be added */
 };
 
 enum response_framing {
@@ -39,6 +40,7 @@ struct response {
     int status;
     bool drops_body;    /* HEAD, 204, 304: bytes are counted, not sent */
     bool is_keep_alive; /* what the head says */
+    bool is_broken;     /* a part of the body could not be sent: what follows would be taken for it */
     bool has_date, has_server;
     uint64_t declared;  /* FRAMING_DECLARED */
     uint64_t body;      /* bytes the application gave so far */
@@ -75,6 +77,7 @@ struct reeve_environ {
     size_t mount_length;           /* of `path`: SCRIPT_NAME, then PATH_INFO */
     reeve_iterable iterable;
     bool has_iterable;
+    bool has_ended;                /* the application: it reads and writes no more */
     bool must_close;               /* where the next request begins is not known */
     SLIST_HEAD(, on_close) on_close;
     SLIST_HEAD(, override) overrides;
@@ -97,6 +100,8 @@ const char *request_id_text(const struct reeve_environ *request);
 /* What the application calls start_response. */
 reeve_start_response *response_start(void);
 
+/* The application declared a length, and gave less. */
+bool response_is_short(const struct reeve_environ *request);
 /* The response is complete: settles the head, ends the body. */
 void response_end(struct reeve_environ *request);
 /* The application waits: what it gathered leaves now. */

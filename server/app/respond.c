@@ -11,6 +11,7 @@
 #include "app/request.h"
 #include "http/response.h"
 #include "net/conn.h"
+#include "runtime/coro.h"
 
 /* A body up to this long is held until its length is known. */
 #define GUESS_MOST (32u << 10)
@@ -36,7 +37,7 @@ bool response_retract(struct reeve_environ *request)
 {
     struct response *response = &request->response;
 
-    if (response->state == RESPONSE_SENDING)
+    if (response->state >= RESPONSE_SENDING)
         return false;
     if (response->held > 0)
         conn_out(request->conn)->end -= response->held;
@@ -141,12 +142,13 @@ reeve_start_response *response_start(void)
 
 /* ---- the rest of the head ---- */
 
-/* Whether the connection goes on is decided when the head is written. */
+/* Whether the connection goes on is decided when the head is written: when the application has ended, or when the head
+ * must leave before. */
 static bool may_keep_alive(const struct reeve_environ *request, enum response_framing framing)
 {
     return request->head.is_keep_alive && !request->must_close && framing != FRAMING_CLOSE &&
            !request->room->net.is_draining && request->room->config->keep_alive > 0 &&
-           conn_is_reusable(request->conn);
+           conn_is_reusable(request->conn, !request->has_ended);
 }
 
 static void put_text(struct buf *out, const char *text, size_t size)
@@ -273,8 +275,7 @@ void response_release(struct reeve_environ *request)
 {
     if (request->response.state == RESPONSE_GUESSED)
         settle(request);
-    if (request->response.state != RESPONSE_STARTED)
-        conn_flush(request->conn);
+    conn_flush(request->conn);
 }
 
 /* ---- the body ---- */
@@ -288,32 +289,35 @@ static size_t total_size(const struct iovec *pieces, int count)
     return size;
 }
 
-static int gather(struct reeve_environ *request, const struct iovec *pieces, int count)
+static int gather(struct reeve_environ *request, const struct iovec *pieces, int count, size_t size)
 {
     struct buf *out = conn_out(request->conn);
 
-    if (!out)
+    if (!out || buf_reserve(out, size) == -1)
         return fail(ENOMEM);
     for (int i = 0; i < count; i++)
-        if (buf_append(out, pieces[i].iov_base, pieces[i].iov_len) == -1)
-            return -1;
+        if (pieces[i].iov_len > 0)
+            put_text(out, pieces[i].iov_base, pieces[i].iov_len);
     return 0;
 }
 
-/* Into the held response. */
+/* Into the held response. On failure it is as it was. */
 static int guess_on(struct reeve_environ *request, const struct iovec *pieces, int count, size_t size)
 {
     struct response *response = &request->response;
+    size_t kept = response->drops_body ? 0 : size;
 
+    if (response->state == RESPONSE_STARTED) {
+        response->body = size; /* the guess is of the body with these bytes, which come behind the head */
+        if (finish_head(request, FRAMING_LENGTH) == -1)
+            return -1;
+        response->state = RESPONSE_GUESSED;
+        response->body = 0;
+    }
+    if (kept > 0 && gather(request, pieces, count, kept) == -1)
+        return -1;
     response->body += size;
-    if (response->state == RESPONSE_STARTED && finish_head(request, FRAMING_LENGTH) == -1)
-        return -1;
-    response->state = RESPONSE_GUESSED;
-    if (response->drops_body)
-        return 0;
-    if (gather(request, pieces, count) == -1)
-        return -1;
-    hold(request, response->held + size);
+    hold(request, response->held + kept);
     return 0;
 }
 
@@ -321,7 +325,7 @@ static bool may_guess(const struct reeve_environ *request, size_t size)
 {
     const struct response *response = &request->response;
 
-    return response->state != RESPONSE_SENDING && response->framing != FRAMING_DECLARED &&
+    return response->state < RESPONSE_SENDING && response->framing != FRAMING_DECLARED &&
            response_has_body(response->status) &&
            (response->drops_body || response->body + size <= GUESS_MOST);
 }
@@ -369,10 +373,28 @@ static int send_pieces(struct reeve_environ *request, const struct iovec *pieces
     if (size >= DIRECT_WRITE)
         result = conn_write(request->conn, pieces, count);
     else
-        result = gather(request, pieces, count);
+        result = gather(request, pieces, count, size);
     if (result == -1 || put_chunk_end(request) == -1)
         return -1;
-    return buf_length(conn_out(request->conn)) > GATHER_MOST ? conn_flush(request->conn) : 0;
+    return conn_unsent(request->conn) > GATHER_MOST ? conn_flush(request->conn) : 0;
+}
+
+/* -1: nothing can be added to the body, now or any more. */
+static int check_open(const struct reeve_environ *request)
+{
+    const struct response *response = &request->response;
+
+    if (response->state == RESPONSE_NONE || response->state == RESPONSE_ENDED)
+        return fail(EPROTO);
+    return response->is_broken || conn_is_gone(request->conn) ? fail(EPIPE) : 0;
+}
+
+/* What was counted has to arrive, or everything behind it would be taken for it. */
+static int sent(struct reeve_environ *request, int result)
+{
+    if (result == -1)
+        request->response.is_broken = true;
+    return result;
 }
 
 int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
@@ -380,10 +402,8 @@ int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
     size_t size = total_size(pieces, count);
     int todo;
 
-    if (request->response.state == RESPONSE_NONE)
-        return fail(EPROTO);
-    if (conn_is_gone(request->conn))
-        return fail(EPIPE);
+    if (check_open(request) == -1)
+        return -1;
     if (size == 0)
         return 0;
     if (may_guess(request, size))
@@ -391,7 +411,7 @@ int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
     if (settle(request) == -1)
         return -1;
     todo = count_body(request, size);
-    return todo == 1 ? send_pieces(request, pieces, count, size) : todo;
+    return todo == 1 ? sent(request, send_pieces(request, pieces, count, size)) : todo;
 }
 
 int reeve_write(reeve_environ *request, const void *data, size_t size)
@@ -403,26 +423,31 @@ int reeve_write(reeve_environ *request, const void *data, size_t size)
 
 int reeve_flush(reeve_environ *request)
 {
-    if (request->response.state == RESPONSE_NONE)
-        return fail(EPROTO);
-    return settle(request) == -1 ? -1 : conn_flush(request->conn);
+    if (check_open(request) == -1 || settle(request) == -1)
+        return -1;
+    return conn_flush(request->conn);
+}
+
+static int send_file(struct reeve_environ *request, int fd, off_t offset, size_t size)
+{
+    if (put_chunk_begin(request, size) == -1 ||
+        conn_send_file(request->conn, fd, offset, size) == -1)
+        return -1;
+    return put_chunk_end(request);
 }
 
 int reeve_send_file(reeve_environ *request, int fd, off_t offset, size_t size)
 {
     int todo;
 
-    if (request->response.state == RESPONSE_NONE)
-        return fail(EPROTO);
+    if (check_open(request) == -1)
+        return -1;
+    if (!coro_current())
+        return fail(EDEADLK);
     if (settle(request) == -1)
         return -1;
     todo = count_body(request, size);
-    if (todo != 1)
-        return todo;
-    if (put_chunk_begin(request, size) == -1 ||
-        conn_send_file(request->conn, fd, offset, size) == -1)
-        return -1;
-    return put_chunk_end(request);
+    return todo == 1 ? sent(request, send_file(request, fd, offset, size)) : todo;
 }
 
 int reeve_respond(reeve_environ *request, reeve_iterable body)
@@ -436,15 +461,31 @@ int reeve_respond(reeve_environ *request, reeve_iterable body)
 
 /* ---- the end ---- */
 
+static bool is_guess_right(const struct reeve_environ *request)
+{
+    const struct response *response = &request->response;
+
+    return response->guess == response->body &&
+           response->is_keep_alive == may_keep_alive(request, FRAMING_LENGTH);
+}
+
 static int end_held(struct reeve_environ *request)
 {
     struct response *response = &request->response;
 
     if (response->state == RESPONSE_GUESSED)
-        return response->guess == response->body ? 0 : rewrite_tail(request, FRAMING_LENGTH);
+        return is_guess_right(request) ? 0 : rewrite_tail(request, FRAMING_LENGTH);
     if (response->framing == FRAMING_DECLARED || !response_has_body(response->status))
         return finish_head(request, framing_without_guess(request));
     return finish_head(request, FRAMING_LENGTH);
+}
+
+bool response_is_short(const struct reeve_environ *request)
+{
+    const struct response *response = &request->response;
+
+    return response->framing == FRAMING_DECLARED && !response->drops_body &&
+           response->body < response->declared;
 }
 
 void response_end(struct reeve_environ *request)
@@ -456,12 +497,9 @@ void response_end(struct reeve_environ *request)
         conn_cut(request->conn);
         return;
     }
-    response->state = RESPONSE_SENDING;
+    response->state = RESPONSE_ENDED;
     hold(request, 0);
     if (response->framing == FRAMING_CHUNKED && !response->drops_body &&
         buf_append(out, "0\r\n\r\n", 5) == -1)
-        conn_cut(request->conn);
-    if (response->framing == FRAMING_DECLARED && !response->drops_body &&
-        response->body < response->declared)
         conn_cut(request->conn);
 }

@@ -65,13 +65,17 @@ static bool add_digit(struct body *body, char c)
     return body->size || ++body->overhead <= OVERHEAD_MAX;
 }
 
+/* Behind a size, or an extension that could end here. */
+static enum step after_part(char c)
+{
+    return c == '\r' ? SIZE_LF : c == ';' ? EXT_NAME : is_white(c) ? EXT_AFTER : BAD;
+}
+
 static enum step in_size(struct body *body, char c)
 {
     if (char_is(c, CHAR_HEX))
         return add_digit(body, c) ? SIZE : BAD;
-    if (body->step == SIZE_FIRST)
-        return BAD;
-    return c == '\r' ? SIZE_LF : c == ';' ? EXT_NAME : is_white(c) ? EXT_AFTER : BAD;
+    return body->step == SIZE_FIRST ? BAD : after_part(c);
 }
 
 /* chunk-ext (RFC 9112 section 7.1.1), with the white space that a recipient has to bear. */
@@ -87,29 +91,21 @@ static enum step in_extension(enum step step, char c)
     case EXT_IN_NAME:
         if (is_token)
             return EXT_IN_NAME;
-        return c == '\r'     ? SIZE_LF
-               : c == ';'    ? EXT_NAME
-               : c == '='    ? EXT_VALUE
-               : is_white(c) ? EXT_NAME_WS
-                             : BAD;
+        return c == '=' ? EXT_VALUE : is_white(c) ? EXT_NAME_WS : after_part(c);
     case EXT_NAME_WS:
         return is_white(c) ? EXT_NAME_WS : c == '=' ? EXT_VALUE : c == ';' ? EXT_NAME : BAD;
     case EXT_VALUE:
         return is_white(c) ? EXT_VALUE : c == '"' ? EXT_QUOTED : is_token ? EXT_IN_VALUE : BAD;
     case EXT_IN_VALUE:
-        if (is_token)
-            return EXT_IN_VALUE;
-        /* fall through */
-    case EXT_UNQUOTED:
-        return c == '\r' ? SIZE_LF : c == ';' ? EXT_NAME : is_white(c) ? EXT_AFTER : BAD;
+        return is_token ? EXT_IN_VALUE : after_part(c);
     case EXT_QUOTED:
         if (!char_is(c, CHAR_TEXT))
             return BAD;
         return c == '"' ? EXT_UNQUOTED : c == '\\' ? EXT_ESCAPED : EXT_QUOTED;
     case EXT_ESCAPED:
         return char_is(c, CHAR_TEXT) ? EXT_QUOTED : BAD;
-    default:
-        return BAD;
+    default: /* EXT_UNQUOTED */
+        return after_part(c);
     }
 }
 

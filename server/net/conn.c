@@ -86,6 +86,8 @@ void conn_lost(struct conn *conn)
 
 void conn_cut(struct conn *conn)
 {
+    if (!conn->is_gone)
+        conn_push(conn, 0);
     conn->wants_reset = true;
     lose(conn, ECONNRESET);
 }
@@ -144,7 +146,7 @@ static void begin_exchange(struct conn *conn)
     conn->state = CONN_EXCHANGE;
     conn->arrived_at = conn->net->now;
     conn->body_at = conn->scan.length;
-    conn->discarded = 0;
+    conn->discarded = conn->turn = 0;
     conn->awaits_continue = false;
     memset(&conn->body, 0, sizeof conn->body);
     set_idle(conn, false);
@@ -196,7 +198,7 @@ static bool step(struct conn *conn)
         return conn_discard_body(conn);
     case CONN_LINGER:
         conn_discard_all(conn);
-        return false;
+        return conn->is_readable;
     case CONN_CLOSING:
         break;
     }
@@ -229,6 +231,12 @@ static void start_limit(struct conn *conn, unsigned class)
     limit_start(conn->net->limits, &conn->limit, class, conn->net->now);
 }
 
+void conn_limit(struct conn *conn, unsigned class)
+{
+    if (conn->limit.running != class + 1)
+        limit_start(conn->net->limits, &conn->limit, class, clock_ns());
+}
+
 /* Nothing to send is left and no request is in progress. */
 static void settle_idle(struct conn *conn)
 {
@@ -236,8 +244,7 @@ static void settle_idle(struct conn *conn)
 
     if (is_partial) {
         set_idle(conn, false);
-        if (conn->limit.running != LIMIT_HEAD + 1)
-            start_limit(conn, LIMIT_HEAD);
+        conn_limit(conn, LIMIT_HEAD);
         return;
     }
     buf_give(&conn->net->ins, &conn->in);
@@ -260,6 +267,8 @@ static void close_or_linger(struct conn *conn)
     conn_discard_all(conn);
     if (conn->is_eof || conn->is_gone)
         conn_free(conn);
+    else if (conn->is_readable) /* there is more of it than for one turn */
+        event_active(&conn->event, 0, 0);
 }
 
 static void settle_sent(struct conn *conn)
@@ -274,12 +283,13 @@ static void settle_sent(struct conn *conn)
             settle_idle(conn);
         break;
     case CONN_EXCHANGE:
-        if (conn->wait == WAIT_NONE)
+        if (conn->wait == WAIT_READ)
+            conn_limit(conn, LIMIT_BODY);
+        else if (conn->wait == WAIT_NONE)
             limit_stop(conn->net->limits, &conn->limit);
         break;
     case CONN_DISCARD:
-        if (conn->limit.running != LIMIT_BODY + 1)
-            start_limit(conn, LIMIT_BODY);
+        conn_limit(conn, LIMIT_BODY);
         break;
     case CONN_CLOSING:
         close_or_linger(conn);
@@ -303,6 +313,8 @@ static void settle(struct conn *conn)
     }
     if (conn_unsent(conn) == 0)
         settle_sent(conn);
+    else if (conn->wait != WAIT_READ)
+        conn_limit(conn, LIMIT_WRITE);
 }
 
 void conn_advance(struct conn *conn)
@@ -317,7 +329,7 @@ void conn_advance(struct conn *conn)
 
 /* ---- what happens to it ---- */
 
-/* With an announced FIN there may be an error behind it, and nobody is reading now. */
+/* The edge may be that of a reset, and nobody is reading now who would learn of it. */
 static void check_for_reset(struct conn *conn)
 {
     int error = 0;
@@ -335,11 +347,10 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     conn->net->now = clock_ns();
     if (what & (EV_READ | EV_CLOSED))
         conn->is_readable = true;
-    if (what & EV_CLOSED) {
+    if (what & EV_CLOSED)
         conn->has_fin = true;
-        if (conn->state == CONN_EXCHANGE)
-            check_for_reset(conn);
-    }
+    if (conn->state == CONN_EXCHANGE && conn->wait != WAIT_READ)
+        check_for_reset(conn);
     conn_advance(conn);
 }
 
@@ -415,7 +426,7 @@ void conn_continue(struct conn *conn)
     /* The client sends already: it did not wait (RFC 9110 section 10.1.1). */
     if (conn->in && buf_length(conn->in) > conn->body_at)
         return;
-    if (conn_out(conn) && buf_append(conn->out, text, sizeof text - 1) == 0)
+    if (conn_insert(conn, text, sizeof text - 1) == 0)
         conn_push(conn, 0);
 }
 
@@ -436,7 +447,7 @@ void conn_finish(struct conn *conn, enum conn_end end)
     conn->held = 0;
     if (end == CONN_END_KEEP && body == BODY_END) {
         next_head(conn);
-    } else if (end == CONN_END_KEEP && conn_is_reusable(conn) && body != BODY_BAD &&
+    } else if (end == CONN_END_KEEP && conn_is_reusable(conn, false) && body != BODY_BAD &&
                body != BODY_TOO_LARGE) {
         memset(&conn->scan, 0, sizeof conn->scan);
         conn->state = CONN_DISCARD;

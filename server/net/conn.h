@@ -42,30 +42,35 @@ int conn_begin_body(struct conn *conn, const struct head *head);
 /* Body bytes: > 0, 0 at the end, -1 with errno as reeve_read documents. [suspends] */
 ssize_t conn_read(struct conn *conn, void *buffer, size_t size);
 
-/* Sends "100 Continue" if the client waits for it; before any byte of the answer was gathered. */
+/* Sends "100 Continue" if the client waits for it, before what is held; for as long as no byte of the answer has left. */
 void conn_continue(struct conn *conn);
 
-/* The next request can be found behind this one's body, or the body is short enough to be read past. Asked when the answer's
- * head is written. */
-bool conn_is_reusable(const struct conn *conn);
+/* The next request can be found: the body is short enough to be read past, or the application reads it, which is presumed of one
+ * that has begun to (`is_reading`) and is not at its end. Asked when the answer's head is written. */
+bool conn_is_reusable(const struct conn *conn, bool is_reading);
 
 /* Where the answer is put together; what is appended leaves in order. NULL when memory has run out. The pointer is valid
  * until the next call that sends. */
 struct buf *conn_out(struct conn *conn);
 
+/* Gathered and free to leave, in bytes. */
+size_t conn_unsent(const struct conn *conn);
+
 /* The last `size` gathered bytes must not leave yet: they may still change. 0 lets them go. */
 void conn_hold(struct conn *conn, size_t size);
 
 /* Sends what was gathered, then the pieces without copying them; nothing may be held. Returns when all is with the kernel: 0, or
- * -1 with EPIPE or ETIMEDOUT. [suspends] */
+ * -1 with EPIPE, ETIMEDOUT or ECANCELED; then some of it may have left. [suspends] */
 int conn_write(struct conn *conn, const struct iovec *pieces, int count);
 int conn_flush(struct conn *conn);
-/* Sends what was gathered, then bytes of a file. -1 also with EIO when the file is shorter. [suspends] */
+/* Sends what was gathered, then bytes of a file. -1 also with EIO when the file is shorter, or with what sendfile says of it;
+ * EDEADLK on the loop's stack. [suspends] */
 int conn_send_file(struct conn *conn, int fd, off_t offset, uint64_t size);
 
 /* The peer has gone, or was cut off: nothing can be sent. */
 bool conn_is_gone(const struct conn *conn);
-/* Ends the connection with a reset; unsent output is dropped. The exchange goes on until conn_finish. */
+/* Ends the connection with a reset. Of the gathered output leaves what the kernel takes at once, since it may hold earlier answers. The
+ * exchange goes on until conn_finish. */
 void conn_cut(struct conn *conn);
 
 enum conn_end {

@@ -35,7 +35,7 @@ struct conn {
     uint8_t state;             /* enum conn_state */
     uint8_t wait;              /* enum conn_wait, of `waiter` */
     bool is_readable;          /* the last edge may have more: read until EAGAIN or a short read */
-    bool has_fin;              /* the peer's FIN was announced: read on to its end */
+    bool has_fin;              /* the peer's FIN was announced: read on to the end */
     bool is_eof;               /* ... and was read */
     bool is_gone;              /* nothing can be sent any more */
     bool is_blocked;           /* output waits for write_event */
@@ -48,6 +48,7 @@ struct conn {
     struct buf *out;
     struct buf *pinned;        /* holds the head when the body had to go into a buffer of its own */
     size_t held;               /* bytes at the end of `out` that must not leave yet */
+    size_t turn;               /* bytes moved since the app last waited: see conn_take_turns */
     size_t body_at;            /* of in's bytes: where the unread body begins; before it lies the head, unless that is pinned */
     uint64_t discarded;
     struct head_scan scan;
@@ -63,9 +64,13 @@ struct conn {
 };
 
 /* output.c */
+/* Before an app moves more: when it has moved much without waiting, the others have the loop first. 0, or -1 with errno.
+ * [suspends] */
+int conn_take_turns(struct conn *conn);
 /* Writes what may leave, without waiting. 0, or -1 when the peer has gone. */
 int conn_push(struct conn *conn, int flags);
-size_t conn_unsent(const struct conn *conn);
+/* Gathers bytes in front of those that are held. 0 or -1. */
+int conn_insert(struct conn *conn, const void *data, size_t size);
 void conn_fini_output(struct conn *conn);
 
 /* input.c */
@@ -81,6 +86,8 @@ void conn_release_input(struct conn *conn);
 /* conn.c */
 void conn_lost(struct conn *conn);
 void conn_advance(struct conn *conn);
+/* The class of time limit that counts now; goes on if it counts already. */
+void conn_limit(struct conn *conn, unsigned class);
 void conn_on_limit(struct limit *limit, unsigned class, void *net);
 
 #endif

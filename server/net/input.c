@@ -22,6 +22,7 @@ static size_t receive(struct conn *conn, void *buffer, size_t size)
     ssize_t n = recv(conn->fd, buffer, size, 0);
 
     if (n > 0) {
+        conn->turn += (size_t)n;
         /* A short read emptied the queue: the next byte makes a new edge. Not so a FIN that was announced already. */
         if ((size_t)n < size && !conn->has_fin)
             conn->is_readable = false;
@@ -148,6 +149,7 @@ static int wait_for_bytes(struct conn *conn)
     }
     conn->waiter = coro_current();
     conn->wait = WAIT_READ;
+    conn->turn = 0;
     limit_start(conn->net->limits, &conn->limit, LIMIT_BODY, clock_ns());
     reason = coro_wait("read body");
     conn->waiter = NULL;
@@ -192,6 +194,8 @@ ssize_t conn_read(struct conn *conn, void *buffer, size_t size)
     enum body_state state;
     size_t n;
 
+    if (conn_take_turns(conn) == -1)
+        return -1;
     for (;;) {
         state = skip_framing(conn);
         if (state == BODY_END || (size == 0 && state == BODY_DATA))
@@ -224,10 +228,14 @@ enum body_state conn_skip_buffered_body(struct conn *conn)
     return state;
 }
 
-bool conn_is_reusable(const struct conn *conn)
+bool conn_is_reusable(const struct conn *conn, bool is_reading)
 {
-    return !conn->awaits_continue && !conn->is_eof && !conn->is_gone &&
-           (conn->body.is_chunked || body_left(&conn->body) <= DISCARD_MOST);
+    uint64_t left = body_left(&conn->body);
+
+    if (conn->awaits_continue || conn->is_eof || conn->is_gone)
+        return false;
+    return conn->body.is_chunked || left <= DISCARD_MOST ||
+           (is_reading && left < conn->body.total);
 }
 
 void conn_release_input(struct conn *conn)

@@ -15,6 +15,8 @@
 
 /* A burst is shared with the siblings, and running requests are not kept waiting. */
 #define ACCEPTS_A_WAKE 16
+/* Who has run out of descriptors has so for a while, and tries often. */
+#define COMPLAIN_EVERY (10 * NS_PER_SEC)
 
 struct listener {
     struct event event;
@@ -24,6 +26,7 @@ struct listener {
     int fd;
     unsigned index, port;
     bool is_started, is_paused;
+    uint64_t complained_at; /* 0: never */
 };
 
 static void pause_accepting(struct listener *listener)
@@ -70,6 +73,16 @@ static bool is_transient(int error)
            error == EHOSTUNREACH || error == EOPNOTSUPP || error == ENETUNREACH;
 }
 
+static void complain(struct listener *listener)
+{
+    uint64_t now = listener->net->now;
+
+    if (listener->complained_at && now < listener->complained_at + COMPLAIN_EVERY)
+        return;
+    log_warn("accepting connections pauses for a moment");
+    listener->complained_at = now;
+}
+
 /* Returns whether to go on accepting. */
 static bool accept_one(struct listener *listener)
 {
@@ -82,7 +95,7 @@ static bool accept_one(struct listener *listener)
             return false;
         if (is_transient(errno))
             return true;
-        log_warn("accepting connections pauses for a moment");
+        complain(listener);
         pause_accepting(listener);
         return false;
     }

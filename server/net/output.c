@@ -1,6 +1,7 @@
 /* output.c: what leaves a connection: gathered bytes, pieces of the app's, files. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -8,8 +9,8 @@
 #include "net/conn_private.h"
 #include "runtime/coro.h"
 
-/* One coroutine that sends to a very fast client lets the others have the loop after this many bytes. */
-#define SEND_TURN   (4u << 20)
+/* An app whose client is very fast, in either direction, lets the others have the loop after this many bytes. */
+#define TURN        (1u << 20)
 #define FILE_STEP   (1u << 20)
 #define PIECES_STEP 64
 
@@ -28,6 +29,20 @@ struct buf *conn_out(struct conn *conn)
 void conn_hold(struct conn *conn, size_t size)
 {
     conn->held = size;
+}
+
+int conn_insert(struct conn *conn, const void *data, size_t size)
+{
+    struct buf *out = conn_out(conn);
+    char *at;
+
+    if (!out || buf_reserve(out, size) == -1)
+        return -1;
+    at = out->data + out->end - conn->held;
+    memmove(at + size, at, conn->held);
+    memcpy(at, data, size);
+    out->end += size;
+    return 0;
 }
 
 /* ---- waiting for room ---- */
@@ -53,8 +68,7 @@ static int block(struct conn *conn)
         errno = ENOMEM;
         return -1;
     }
-    if (conn->limit.running != LIMIT_WRITE + 1)
-        limit_start(conn->net->limits, &conn->limit, LIMIT_WRITE, clock_ns());
+    conn_limit(conn, LIMIT_WRITE);
     return 0;
 }
 
@@ -64,6 +78,8 @@ static int wait_for_room(struct conn *conn)
 
     conn->waiter = coro_current();
     conn->wait = WAIT_WRITE;
+    conn->turn = 0;
+    conn_limit(conn, LIMIT_WRITE); /* a body's limit may have taken its place since the output was blocked */
     reason = coro_wait("write");
     conn->waiter = NULL;
     conn->wait = WAIT_NONE;
@@ -90,8 +106,9 @@ static ssize_t note_error(struct conn *conn)
 }
 
 /* Any progress starts the client's time anew. */
-static void note_progress(struct conn *conn)
+static void note_progress(struct conn *conn, size_t n)
 {
+    conn->turn += n;
     if (conn->limit.running == LIMIT_WRITE + 1)
         limit_start(conn->net->limits, &conn->limit, LIMIT_WRITE, clock_ns());
 }
@@ -113,7 +130,7 @@ int conn_push(struct conn *conn, int flags)
             continue;
         }
         buf_consume(conn->out, (size_t)n);
-        note_progress(conn);
+        note_progress(conn, (size_t)n);
     }
     return 0;
 }
@@ -135,16 +152,25 @@ static int push_all(struct conn *conn, int flags)
 
 int conn_flush(struct conn *conn)
 {
-    return push_all(conn, 0);
+    return conn_take_turns(conn) == -1 ? -1 : push_all(conn, 0);
 }
 
+/* All of the pieces or nothing. */
 static int gather(struct conn *conn, const struct iovec *pieces, int count)
 {
     struct buf *out = conn_out(conn);
+    size_t before;
 
+    if (!out) {
+        errno = ENOMEM;
+        return -1;
+    }
+    before = out->end;
     for (int i = 0; i < count; i++)
-        if (!out || buf_append(out, pieces[i].iov_base, pieces[i].iov_len) == -1)
+        if (buf_append(out, pieces[i].iov_base, pieces[i].iov_len) == -1) {
+            out->end = before;
             return -1;
+        }
     return 0;
 }
 
@@ -184,19 +210,25 @@ static size_t take_gathered(struct conn *conn, size_t n)
     return n - gathered;
 }
 
-static int pause_between_turns(size_t *turn, size_t n)
+int conn_take_turns(struct conn *conn)
 {
-    *turn += n;
-    if (*turn < SEND_TURN)
+    int reason;
+
+    if (conn->turn < TURN || !coro_current())
         return 0;
-    *turn = 0;
-    errno = coro_sleep(0);
-    return errno ? -1 : 0;
+    conn->turn = 0;
+    reason = coro_sleep(0);
+    if (!reason)
+        return 0;
+    errno = reason;
+    return -1;
 }
 
-/* Before each step on a coroutine: room, and a peer. */
+/* Before each step on a coroutine: its turn, room, and a peer. */
 static int ready_to_send(struct conn *conn)
 {
+    if (conn_take_turns(conn) == -1)
+        return -1;
     if (conn->is_blocked && !conn->is_gone && wait_for_room(conn) == -1)
         return -1;
     if (!conn->is_gone)
@@ -207,7 +239,7 @@ static int ready_to_send(struct conn *conn)
 
 int conn_write(struct conn *conn, const struct iovec *pieces, int count)
 {
-    size_t skip = 0, n, turn = 0;
+    size_t skip = 0, n;
     ssize_t sent;
 
     if (!coro_current())
@@ -219,7 +251,7 @@ int conn_write(struct conn *conn, const struct iovec *pieces, int count)
             return push_all(conn, 0);
         if (ready_to_send(conn) == -1 || (sent = send_some(conn, pieces, count, skip)) == -1)
             return -1;
-        note_progress(conn);
+        note_progress(conn, (size_t)sent);
         for (n = take_gathered(conn, (size_t)sent); n > 0; pieces++, count--, skip = 0) {
             if (n < pieces->iov_len - skip) {
                 skip += n;
@@ -227,29 +259,33 @@ int conn_write(struct conn *conn, const struct iovec *pieces, int count)
             }
             n -= pieces->iov_len - skip;
         }
-        if (pause_between_turns(&turn, (size_t)sent) == -1)
-            return -1;
     }
+}
+
+/* Errors of sendfile that the file is not to blame for. */
+static bool is_of_socket(int error)
+{
+    return error == EAGAIN || error == EINTR || error == EPIPE || error == ECONNRESET ||
+           error == ETIMEDOUT || error == ENOTCONN;
 }
 
 static int send_file_step(struct conn *conn, int fd, off_t *offset, uint64_t size)
 {
     ssize_t n = sendfile(conn->fd, fd, offset, size < FILE_STEP ? (size_t)size : FILE_STEP);
 
+    if (n > 0) {
+        note_progress(conn, (size_t)n);
+        return (int)n;
+    }
     if (n == 0) {
         errno = EIO; /* the file ends before its time */
         return -1;
     }
-    if (n > 0)
-        note_progress(conn);
-    else if (errno == EIO || errno == EINVAL || errno == EBADF || errno == EOVERFLOW)
-        return -1;
-    return n == -1 ? (int)note_error(conn) : (int)n;
+    return is_of_socket(errno) ? (int)note_error(conn) : -1;
 }
 
 int conn_send_file(struct conn *conn, int fd, off_t offset, uint64_t size)
 {
-    size_t turn = 0;
     int n;
 
     if (!coro_current()) {
@@ -262,8 +298,6 @@ int conn_send_file(struct conn *conn, int fd, off_t offset, uint64_t size)
         if (ready_to_send(conn) == -1 || (n = send_file_step(conn, fd, &offset, size)) == -1)
             return -1;
         size -= (uint64_t)n;
-        if (pause_between_turns(&turn, (size_t)n) == -1)
-            return -1;
     }
     return 0;
 }

@@ -37,7 +37,7 @@ struct coro {
     struct stack_class *class;     /* NULL: not pooled */
     void *fake_stack;              /* AddressSanitizer's */
     SLIST_ENTRY(coro) idle;
-    TAILQ_ENTRY(coro) ready;
+    TAILQ_ENTRY(coro) queued;      /* in pool.waiting or pool.ready, as `state` says */
 };
 
 /* Idle stacks of one size. Apps that ask for a size of their own are few. */
@@ -49,13 +49,13 @@ struct stack_class {
     SLIST_HEAD(, coro) idle;
 };
 
-TAILQ_HEAD(ready_queue, coro);
+TAILQ_HEAD(coro_queue, coro);
 
 /* The process's one pool: part of the worker's context. */
 static struct {
     struct event_base *base;
     struct event ready_event;
-    struct ready_queue ready;
+    struct coro_queue ready, waiting;
     struct switch_context loop;
     struct coro *current;
     struct stack_class classes[STACK_CLASSES];
@@ -222,6 +222,7 @@ int coro_wait(const char *what)
 
     coro->waits_for = what;
     coro->state = CORO_WAITING;
+    TAILQ_INSERT_TAIL(&pool.waiting, coro, queued);
     switch_out(coro);
     coro->waits_for = NULL;
     errno = saved;
@@ -234,7 +235,8 @@ bool coro_wake(struct coro *coro, int reason)
         return false;
     coro->state = CORO_WOKEN;
     coro->reason = reason;
-    TAILQ_INSERT_TAIL(&pool.ready, coro, ready);
+    TAILQ_REMOVE(&pool.waiting, coro, queued);
+    TAILQ_INSERT_TAIL(&pool.ready, coro, queued);
     event_active(&pool.ready_event, 0, 0);
     return true;
 }
@@ -246,20 +248,27 @@ bool coro_resume(struct coro *coro, int reason)
     if (coro->state != CORO_WAITING)
         return false;
     coro->reason = reason;
+    TAILQ_REMOVE(&pool.waiting, coro, queued);
     run_until_it_waits(coro);
     return true;
 }
 
-/* Those that become ready meanwhile have their turn in the loop's next round. */
+void coro_cancel_all(void)
+{
+    while (!TAILQ_EMPTY(&pool.waiting))
+        coro_wake(TAILQ_FIRST(&pool.waiting), ECANCELED);
+}
+
+/* Those that become ready meanwhile have their turn when the loop's other events have had theirs. */
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
-    struct ready_queue now = TAILQ_HEAD_INITIALIZER(now);
+    struct coro_queue now = TAILQ_HEAD_INITIALIZER(now);
     struct coro *coro;
 
     (void)fd, (void)what, (void)arg;
-    TAILQ_CONCAT(&now, &pool.ready, ready);
+    TAILQ_CONCAT(&now, &pool.ready, queued);
     while ((coro = TAILQ_FIRST(&now))) {
-        TAILQ_REMOVE(&now, coro, ready);
+        TAILQ_REMOVE(&now, coro, queued);
         run_until_it_waits(coro);
     }
 }
@@ -307,6 +316,7 @@ int coro_pool_open(struct event_base *base, size_t stack_size, size_t keep)
     pool.keep = keep;
     pool.classes[0].size = stack_size;
     TAILQ_INIT(&pool.ready);
+    TAILQ_INIT(&pool.waiting);
     return event_assign(&pool.ready_event, base, -1, 0, on_ready, NULL);
 }
 

@@ -40,6 +40,9 @@ bool coro_wake(struct coro *coro, int reason);
 /* The same, but on the loop's stack it goes on within this call: for a callback that has nothing left to do itself. */
 bool coro_resume(struct coro *coro, int reason);
 
+/* Wakes every one that waits with ECANCELED, so that it unwinds. One may wait again meanwhile: ask again. */
+void coro_cancel_all(void);
+
 /* Suspends the current coroutine for at least `ns`; 0 lets everything else that is ready run first. Returns 0 or the reason it was
  * woken with before its time. */
 int coro_sleep(uint64_t ns);

@@ -31,10 +31,14 @@ void limit_stop(struct limits *limits, struct limit *limit)
 
 void limit_start(struct limits *limits, struct limit *limit, unsigned class, uint64_t now)
 {
+    struct limit_list *list = &limits->classes[class].list;
+    const struct limit *last;
+
     limit_stop(limits, limit);
-    limit->since = now;
+    last = TAILQ_LAST(list, limit_list);
+    limit->since = last && last->since > now ? last->since : now; /* so the list stays sorted */
     limit->running = class + 1;
-    TAILQ_INSERT_TAIL(&limits->classes[class].list, limit, entry);
+    TAILQ_INSERT_TAIL(list, limit, entry);
 }
 
 static void expire(struct limits *limits, struct limit *limit, unsigned class)

@@ -27,7 +27,8 @@ struct limits *limits_new(struct event_base *base, const uint64_t *durations, un
                           limit_on_expire *on_expire, void *arg);
 void limits_free(struct limits *limits);
 
-/* Starts or restarts `limit` in a class, counted from `now` (clock_ns(), not older than that of the one started before). */
+/* Starts or restarts `limit` in a class, counted from `now` (clock_ns(), of a moment ago at most), or from when the one before it
+ * was started, if that is later. */
 void limit_start(struct limits *limits, struct limit *limit, unsigned class, uint64_t now);
 void limit_stop(struct limits *limits, struct limit *limit);
 

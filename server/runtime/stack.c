@@ -1,6 +1,8 @@
 /* stack.c: maps stacks with a guard page below, so that an overflow faults instead of writing into a neighbour. */
 #include "runtime/stack.h"
 
+#include <errno.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -33,6 +35,10 @@ int stack_map(struct stack *stack, size_t size)
 {
     size_t page = page_size();
 
+    if (size == 0 || size > PTRDIFF_MAX / 2) { /* the sums below must not overflow */
+        errno = EINVAL;
+        return -1;
+    }
     stack->size = (size + page - 1) / page * page;
     stack->map_size = stack->size + page;
     stack->map = mmap(NULL, stack->map_size, PROT_READ | PROT_WRITE,

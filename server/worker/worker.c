@@ -23,6 +23,12 @@
 
 #define STACKS_KEPT 1024
 
+/* After so many callbacks the loop looks for new events: what makes itself ready again and again starves nobody. */
+#define CALLBACKS_A_ROUND 256
+
+/* Requests that are cancelled at the end have so many rounds to unwind in. */
+#define UNWIND_ROUNDS 16
+
 struct worker_process {
     const struct heritage *heritage;
     struct event_base *base;
@@ -303,6 +309,7 @@ static struct event_base *new_base(void)
         return NULL;
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+    event_config_set_max_dispatch_interval(config, NULL, CALLBACKS_A_ROUND, 0);
     base = event_base_new_with_config(config);
     event_config_free(config);
     return base;
@@ -340,12 +347,22 @@ static int worker_open(struct worker_process *worker)
 
 /* ---- winding down ---- */
 
-/* Applications still running are left as they are: their code is not unloaded, the process ends. */
+/* Live or only prepared. One that still runs is left as it is: the process takes it along. */
+static void retire_all_of(struct app *app)
+{
+    struct generation *generation, *next;
+
+    for (generation = LIST_FIRST(&app->generations); generation; generation = next) {
+        next = LIST_NEXT(generation, entry);
+        if (!generation->is_retired)
+            generation_retire(generation);
+    }
+}
+
 static void retire_apps(struct worker_process *worker)
 {
     for (unsigned i = 0; i < worker->room.app_count; i++)
-        if (worker->room.apps[i].live)
-            generation_retire(worker->room.apps[i].live);
+        retire_all_of(&worker->room.apps[i]);
 }
 
 static void free_event(struct event *event)
@@ -362,13 +379,21 @@ static void close_listeners(struct worker_process *worker)
     free(worker->listeners);
 }
 
+/* Bodies are closed and hooks run, as after any other request. */
+static void unwind_requests(struct worker_process *worker)
+{
+    for (int i = 0; i < UNWIND_ROUNDS && coro_alive() > 0; i++) {
+        coro_cancel_all();
+        event_base_loop(worker->base, EVLOOP_NONBLOCK);
+    }
+}
+
 static void worker_close(struct worker_process *worker)
 {
     stop_accepting(worker);
     net_cut_all(&worker->room.net);
     retire_apps(worker);
-    /* What the cut woke may still want a round to unwind. */
-    event_base_loop(worker->base, EVLOOP_NONBLOCK);
+    unwind_requests(worker);
     link_close(worker->link);
     close_listeners(worker);
     free_event(worker->heartbeat);
@@ -378,7 +403,7 @@ static void worker_close(struct worker_process *worker)
     if (worker->room.access)
         access_log_close(worker->room.access);
     if (coro_alive() > 0 || worker->room.net.conn_count > 0)
-        return; /* a request that waits for something of its own: the process takes it along */
+        return; /* a request that would not be cancelled: the process takes it along */
     net_close(&worker->room.net);
     room_close(&worker->room);
     coro_pool_close();
