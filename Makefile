@@ -79,8 +79,9 @@ include tests/rooms.mk
 beneath = $(sort $1 $(foreach r,$(USES_$1),$(call beneath,$(firstword $(subst /, ,$r)))))
 rooms   = $(foreach r,$(call beneath,$1),$(call room,$r))
 
-# tests/unit/test_http_head.c tests the room http, and links that room and those beneath it only.
-room_of = $(or $(filter $(ROOMS),$(firstword $(subst _, ,$1))),$(error tests/unit/test_$1.c: the name is test_ROOM_NAME.c))
+# tests/unit/test_http_head.c tests the room http, and links that room and those beneath it only. A test of an app,
+# test_apps_NAME_..., includes the app's own files and links none of the server.
+room_of = $(or $(filter $(ROOMS) apps,$(firstword $(subst _, ,$1))),$(error tests/unit/test_$1.c: the name is test_ROOM_NAME.c))
 
 ROOM_OBJECTS := $(foreach r,$(ROOMS),$(call room,$r))
 MAIN_OBJECTS := $(call objects,$(wildcard server/*.c))
