@@ -15,13 +15,13 @@
 enum { EXIT_DONE = 0, EXIT_USAGE = 2 };
 
 enum { /* long options without a letter */
-    OPTION_LISTEN = 256,
-    OPTION_WORKERS,
-    OPTION_CONTROL,
-    OPTION_STATE_DIR,
-    OPTION_LOG_LEVEL,
-    OPTION_ACCESS_LOG,
-    OPTION_PID_FILE,
+       OPTION_LISTEN = 256,
+       OPTION_WORKERS,
+       OPTION_CONTROL,
+       OPTION_STATE_DIR,
+       OPTION_LOG_LEVEL,
+       OPTION_ACCESS_LOG,
+       OPTION_PID_FILE,
 };
 
 static const struct option options[] = {
@@ -118,14 +118,14 @@ static void take_line_option(struct arguments *arguments, int option, const char
     }
 }
 
-/* `first` is the argument that getopt was looking at. */
-static enum reading wrong_option(int option, const char *first)
+/* `argument` is the one that getopt has just stepped over. */
+static enum reading wrong_option(int option, const char *argument)
 {
     char letter[3] = {'-', (char)optopt, '\0'};
 
     if (option == ':')
-        return wrong("%s needs a value", optopt == 'c' ? "-c" : first);
-    return wrong("there is no option %s", optopt > 0 && optopt < 256 ? letter : first);
+        return wrong("%s needs a value", optopt == 'c' ? "-c" : argument);
+    return wrong("there is no option %s", optopt > 0 && optopt < 256 ? letter : argument);
 }
 
 static enum reading check_together(const struct arguments *arguments)
@@ -144,7 +144,6 @@ static enum reading read_arguments(int argc, char **argv, struct arguments *argu
 {
     opterr = 0; /* the sentences are ours */
     for (;;) {
-        int before = optind;
         int option = getopt_long(argc, argv, ":c:tvh", options, NULL);
 
         switch (option) {
@@ -166,7 +165,7 @@ static enum reading read_arguments(int argc, char **argv, struct arguments *argu
             return READING_EXIT;
         case '?':
         case ':':
-            return wrong_option(option, argv[before]);
+            return wrong_option(option, argv[optind - 1]);
         default:
             take_line_option(arguments, option, optarg);
             break;

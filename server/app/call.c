@@ -203,8 +203,7 @@ static void run(void *arg)
 {
     struct reeve_environ *request = arg;
 
-    request->result =
-        request->generation->descriptor->application(request, response_start());
+    request->result = request->generation->descriptor->application(request, response_start());
     if (!request->has_iterable)
         return;
     if (request->result == 0)
@@ -314,19 +313,40 @@ static int prepare(struct reeve_environ *request)
     return status ? status : look_up(request);
 }
 
-void call_on_request(struct conn *conn)
+/* NULL when memory has run out: then there is no answer either. */
+static struct reeve_environ *begin(struct conn *conn)
 {
     struct room *room = conn_net(conn)->app;
     struct reeve_environ *request = request_new(room, conn);
-    int status;
 
     if (!request) {
         conn_cut(conn);
         conn_finish(conn, CONN_END_BY_SERVER);
-        return;
+        return NULL;
     }
     board_add(&room->slot->requests, 1);
     board_add(&room->slot->active, 1);
+    return request;
+}
+
+void call_on_refused(struct conn *conn, int status)
+{
+    struct reeve_environ *request = begin(conn);
+
+    if (!request)
+        return;
+    request->head.minor = 1;
+    request->must_close = true;
+    answer_without_app(request, status);
+}
+
+void call_on_request(struct conn *conn)
+{
+    struct reeve_environ *request = begin(conn);
+    int status;
+
+    if (!request)
+        return;
     status = prepare(request);
     if (status) {
         answer_without_app(request, status);

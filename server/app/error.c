@@ -37,22 +37,3 @@ void error_answer(struct reeve_environ *request, int status)
     }
     response_end(request);
 }
-
-void error_refuse(struct conn *conn, int status)
-{
-    struct room *room = conn_net(conn)->app;
-    struct buf *out = conn_out(conn);
-    char body[128], head[256];
-    int size = write_body(body, sizeof body, status, room->next_id++), head_size;
-
-    board_add(&room->slot->requests, 1);
-    board_add(&room->slot->refused, 1);
-    room_refresh_stamp(room, room->net.now);
-    head_size = snprintf(head, sizeof head,
-                         "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                         "Content-Length: %d\r\nConnection: close\r\n%.*s\r\n",
-                         status_line(status), size, (int)room->stamp_length, room->stamp);
-    if (!out || buf_append(out, head, (size_t)head_size) == -1 ||
-        buf_append(out, body, (size_t)size) == -1)
-        conn_cut(conn);
-}

@@ -113,12 +113,12 @@ bool response_retract(struct reeve_environ *request);
 
 /* Answers in the server's own name, in place of anything unsent. */
 void error_answer(struct reeve_environ *request, int status);
-/* The answer to a head that could not be parsed. */
-void error_refuse(struct conn *conn, int status);
 
 /* ---- call.c ---- */
 
 /* net's callback: parse, look up, prepare, call; the rest follows when the application has ended. */
 void call_on_request(struct conn *conn);
+/* ... and for bytes that are no head: the server's own answer. */
+void call_on_refused(struct conn *conn, int status);
 
 #endif

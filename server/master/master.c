@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sock.h"
 #include "base/version.h"
 #include "master/control.h"
 #include "master/deploy.h"
@@ -220,8 +221,7 @@ static int take_places(struct master *master, struct config *config, char **erro
     if (home_open(&master->home, config->state_dir, error_out) != 0)
         return -1;
     if (master->home.is_private)
-        log_warnx("no state_dir: staged modules are kept in %s until the end",
-                  master->home.folder);
+        log_warnx("no state_dir: staged modules are kept in %s until the end", master->home.folder);
     master->spool = master->home.spool;
     master->listening = listeners_open(config, error_out);
     if (master->listening == NULL)
@@ -295,6 +295,7 @@ int master_main(struct config *config)
     log_set_role("master");
     if (log_open(config->log_file, config->log_level) != 0)
         fatal("log_file %s", config->log_file);
+    sock_raise_descriptor_limit(); /* connections are descriptors: the soft limit is no wish of anybody's */
     status = serve(&master, config);
     dismantle(&master);
     return status;

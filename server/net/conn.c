@@ -134,24 +134,29 @@ static void conn_free(struct conn *conn)
 
 /* ---- steps: each returns whether another may follow at once ---- */
 
-static void refuse(struct conn *conn, int status)
-{
-    set_idle(conn, false);
-    conn->net->on_refused(conn, status);
-    conn->state = CONN_CLOSING;
-}
-
-static void begin_exchange(struct conn *conn)
+static void open_exchange(struct conn *conn, size_t head_length)
 {
     conn->state = CONN_EXCHANGE;
     conn->arrived_at = conn->net->now;
-    conn->body_at = conn->scan.length;
+    conn->body_at = head_length;
     conn->discarded = conn->turn = 0;
     conn->awaits_continue = false;
     memset(&conn->body, 0, sizeof conn->body);
     set_idle(conn, false);
     if (conn->limit.running == LIMIT_HEAD + 1) /* the next head's time is its own */
         limit_stop(conn->net->limits, &conn->limit);
+}
+
+/* What was sent is no head, so where the next one would begin is not known: the app answers and ends it. */
+static void refuse(struct conn *conn, int status)
+{
+    open_exchange(conn, buf_length(conn->in));
+    conn->net->on_refused(conn, status);
+}
+
+static void begin_exchange(struct conn *conn)
+{
+    open_exchange(conn, conn->scan.length);
     conn->net->on_request(conn);
 }
 
@@ -362,9 +367,11 @@ void conn_on_limit(struct limit *limit, unsigned class, void *arg)
     net->now = clock_ns();
     switch (class) {
     case LIMIT_HEAD:
-        if (conn->in && buf_length(conn->in) > 0)
+        if (conn->in && buf_length(conn->in) > 0) {
+            conn->is_advancing = true; /* so that it lives until conn_advance */
             refuse(conn, 408);
-        else
+            conn->is_advancing = false;
+        } else
             lose(conn, ETIMEDOUT);
         break;
     case LIMIT_BODY:
@@ -372,6 +379,13 @@ void conn_on_limit(struct limit *limit, unsigned class, void *arg)
             coro_wake(conn->waiter, ETIMEDOUT);
         else
             lose(conn, ETIMEDOUT);
+        break;
+    case LIMIT_WRITE:
+        if (conn_was_slow_only(conn)) {
+            start_limit(conn, LIMIT_WRITE);
+            return;
+        }
+        lose(conn, ETIMEDOUT);
         break;
     default:
         lose(conn, ETIMEDOUT);

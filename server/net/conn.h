@@ -24,7 +24,8 @@ struct listener;
 struct net;
 
 /* Takes over a connected, non-blocking fd; closes it on failure. 0 or -1. */
-int conn_open(struct net *net, int fd, const struct listener *listener, const struct sockaddr *peer);
+int conn_open(struct net *net, int fd, const struct listener *listener,
+              const struct sockaddr *peer);
 
 /* ---- in an exchange ---- */
 
@@ -87,6 +88,6 @@ const struct listener *conn_listener(const struct conn *conn);
 struct net *conn_net(const struct conn *conn);
 const struct sockaddr *conn_peer(const struct conn *conn); /* AF_UNIX: no address */
 int conn_fd(const struct conn *conn);
-uint64_t conn_arrived_at(const struct conn *conn);         /* clock_ns() when the head was complete */
+uint64_t conn_arrived_at(const struct conn *conn); /* clock_ns() when the head was complete */
 
 #endif

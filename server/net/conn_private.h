@@ -18,13 +18,14 @@ enum conn_state {
     CONN_EXCHANGE, /* the app has it */
     CONN_DISCARD,  /* the app left a part of the body: read past it */
     CONN_CLOSING,  /* nothing more is read as a request; closed once the output has left */
-    CONN_LINGER    /* our side is shut: reads on, so that the peer gets its answer and not a reset (RFC 9112 section 9.6) */
+    CONN_LINGER /* our side is shut: reads on, so that the peer gets its answer and not a reset (RFC 9112 section 9.6) */
 };
 
 enum conn_wait { WAIT_NONE, WAIT_READ, WAIT_WRITE };
 
 struct conn {
-    struct event event;        /* EV_READ|EV_CLOSED|EV_ET|EV_PERSIST for life: one wake an edge, no re-arming */
+    struct event
+        event; /* EV_READ|EV_CLOSED|EV_ET|EV_PERSIST for life: one wake an edge, no re-arming */
     struct event *write_event; /* made at the first EAGAIN, pending while output waits */
     struct net *net;
     const struct listener *listener;
@@ -32,29 +33,31 @@ struct conn {
     struct limit limit;
 
     int fd;
-    uint8_t state;             /* enum conn_state */
-    uint8_t wait;              /* enum conn_wait, of `waiter` */
-    bool is_readable;          /* the last edge may have more: read until EAGAIN or a short read */
-    bool has_fin;              /* the peer's FIN was announced: read on to the end */
-    bool is_eof;               /* ... and was read */
-    bool is_gone;              /* nothing can be sent any more */
-    bool is_blocked;           /* output waits for write_event */
-    bool is_idle;              /* counted in slot->idle */
+    uint8_t state;    /* enum conn_state */
+    uint8_t wait;     /* enum conn_wait, of `waiter` */
+    bool is_readable; /* the last edge may have more: read until EAGAIN or a short read */
+    bool has_fin;     /* the peer's FIN was announced: read on to the end */
+    bool is_eof;      /* ... and was read */
+    bool is_gone;     /* nothing can be sent any more */
+    bool is_blocked;  /* output waits for write_event */
+    bool is_idle;     /* counted in slot->idle */
     bool is_advancing;
     bool awaits_continue;
-    bool wants_reset;          /* end with RST, so that a body without length is not taken for whole */
+    bool wants_reset; /* end with RST, so that a body without length is not taken for whole */
 
-    struct buf *in;            /* NULL while idle */
+    struct buf *in; /* NULL while idle */
     struct buf *out;
-    struct buf *pinned;        /* holds the head when the body had to go into a buffer of its own */
-    size_t held;               /* bytes at the end of `out` that must not leave yet */
-    size_t turn;               /* bytes moved since the app last waited: see conn_take_turns */
-    size_t body_at;            /* of in's bytes: where the unread body begins; before it lies the head, unless that is pinned */
+    struct buf *pinned; /* holds the head when the body had to go into a buffer of its own */
+    size_t held;        /* bytes at the end of `out` that must not leave yet */
+    int queued;         /* bytes in the kernel's queue when LIMIT_WRITE was last looked at */
+    size_t turn;        /* bytes moved since the app last waited: see conn_take_turns */
+    size_t
+        body_at; /* of in's bytes: where the unread body begins; before it lies the head, unless that is pinned */
     uint64_t discarded;
     struct head_scan scan;
     struct body body;
     uint64_t arrived_at;
-    struct coro *waiter;       /* the coroutine that waits for this socket */
+    struct coro *waiter; /* the coroutine that waits for this socket */
     void *user;
     union {
         struct sockaddr any;
@@ -69,6 +72,8 @@ struct conn {
 int conn_take_turns(struct conn *conn);
 /* Writes what may leave, without waiting. 0, or -1 when the peer has gone. */
 int conn_push(struct conn *conn, int flags);
+/* At the end of LIMIT_WRITE: the peer has taken something since, though not enough for there to be room. */
+bool conn_was_slow_only(struct conn *conn);
 /* Gathers bytes in front of those that are held. 0 or -1. */
 int conn_insert(struct conn *conn, const void *data, size_t size);
 void conn_fini_output(struct conn *conn);

@@ -234,8 +234,7 @@ bool conn_is_reusable(const struct conn *conn, bool is_reading)
 
     if (conn->awaits_continue || conn->is_eof || conn->is_gone)
         return false;
-    return conn->body.is_chunked || left <= DISCARD_MOST ||
-           (is_reading && left < conn->body.total);
+    return conn->body.is_chunked || left <= DISCARD_MOST || (is_reading && left < conn->body.total);
 }
 
 void conn_release_input(struct conn *conn)

@@ -17,8 +17,10 @@
 int net_open(struct net *net)
 {
     const uint64_t durations[LIMIT_CLASSES] = {
-        [LIMIT_HEAD] = net->durations.head,   [LIMIT_BODY] = net->durations.body,
-        [LIMIT_IDLE] = net->durations.keep_alive, [LIMIT_WRITE] = net->durations.write,
+        [LIMIT_HEAD] = net->durations.head,
+        [LIMIT_BODY] = net->durations.body,
+        [LIMIT_IDLE] = net->durations.keep_alive,
+        [LIMIT_WRITE] = net->durations.write,
         [LIMIT_LINGER] = LINGER_NS,
     };
 

@@ -36,7 +36,7 @@ struct net {
     void *app;                /* of the two callbacks */
     /* A complete head has arrived. The app owns the exchange until it calls conn_finish, within this call or later. */
     void (*on_request)(struct conn *conn);
-    /* A head was refused with `status`: gather an answer with conn_out. The connection is closed after it. */
+    /* A head is to be refused with `status`: the app answers, and ends the exchange with CONN_END_BY_SERVER. */
     void (*on_refused)(struct conn *conn, int status);
     /* The last connection has gone. */
     void (*on_empty)(void *arg);
@@ -48,7 +48,7 @@ struct net {
     struct conn_list conns;
     struct listener_list paused; /* wait for a free place */
     unsigned conn_count;
-    uint64_t now;                /* clock_ns() when the loop last called into this room */
+    uint64_t now; /* clock_ns() when the loop last called into this room */
     bool is_draining;
 };
 

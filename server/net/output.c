@@ -1,7 +1,9 @@
 /* output.c: what leaves a connection: gathered bytes, pieces of the app's, files. */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -57,17 +59,35 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     conn_advance(conn);
 }
 
+/* Bytes the kernel holds that the peer has not acknowledged. */
+static int queued(const struct conn *conn)
+{
+    int n = 0;
+
+    return ioctl(conn->fd, SIOCOUTQ, &n) == 0 ? n : 0;
+}
+
+bool conn_was_slow_only(struct conn *conn)
+{
+    int before = conn->queued;
+
+    conn->queued = queued(conn);
+    return conn->queued < before;
+}
+
 /* Output waits: asks the loop to say when there is room. */
 static int block(struct conn *conn)
 {
     conn->is_blocked = true;
     if (!conn->write_event)
-        conn->write_event = event_new(conn->net->base, conn->fd, EV_WRITE | EV_ET, on_writable, conn);
+        conn->write_event =
+            event_new(conn->net->base, conn->fd, EV_WRITE | EV_ET, on_writable, conn);
     if (!conn->write_event || event_add(conn->write_event, NULL) == -1) {
         conn_lost(conn);
         errno = ENOMEM;
         return -1;
     }
+    conn->queued = queued(conn);
     conn_limit(conn, LIMIT_WRITE);
     return 0;
 }
@@ -79,7 +99,9 @@ static int wait_for_room(struct conn *conn)
     conn->waiter = coro_current();
     conn->wait = WAIT_WRITE;
     conn->turn = 0;
-    conn_limit(conn, LIMIT_WRITE); /* a body's limit may have taken its place since the output was blocked */
+    conn_limit(
+        conn,
+        LIMIT_WRITE); /* a body's limit may have taken its place since the output was blocked */
     reason = coro_wait("write");
     conn->waiter = NULL;
     conn->wait = WAIT_NONE;

@@ -209,7 +209,7 @@ static int open_net(struct worker_process *worker)
     net->max_connections = config->max_connections;
     net->app = &worker->room;
     net->on_request = call_on_request;
-    net->on_refused = error_refuse;
+    net->on_refused = call_on_refused;
     net->on_empty = on_empty;
     net->arg = worker;
     return net_open(net);
