@@ -27,7 +27,6 @@ static void count_begin(struct reeve_environ *request)
         return;
     board_add(&column->requests, 1);
     board_add(&column->active, 1);
-    board_set(&column->held, request->generation->holds);
 }
 
 static void count_answer(struct board_column *column, const struct reeve_environ *request,
@@ -63,10 +62,8 @@ static void count_end(struct reeve_environ *request, uint64_t ns)
     }
     count_answer(&generation->app->cell->total, request, ns);
     column = generation_column(generation);
-    if (!column)
-        return;
-    count_answer(column, request, ns);
-    board_set(&column->held, generation->holds - 1);
+    if (column)
+        count_answer(column, request, ns);
 }
 
 /* ---- the end of a request ---- */

@@ -250,20 +250,33 @@ void generation_retire(struct generation *generation)
         generation_free(generation);
 }
 
-void generation_hold(struct generation *generation)
-{
-    generation->holds++;
-}
-
-void generation_release(struct generation *generation)
-{
-    if (--generation->holds == 0 && generation->is_retired)
-        generation_free(generation);
-}
-
 struct board_column *generation_column(struct generation *generation)
 {
     struct board_column *column = generation->column;
 
     return column && board_get(&column->generation) == generation->number ? column : NULL;
+}
+
+static void show_holds(struct generation *generation)
+{
+    struct board_column *column = generation_column(generation);
+
+    if (column)
+        board_set(&column->held, generation->holds);
+}
+
+void generation_hold(struct generation *generation)
+{
+    generation->holds++;
+    board_add(&generation->app->cell->total.held, 1);
+    show_holds(generation);
+}
+
+void generation_release(struct generation *generation)
+{
+    generation->holds--;
+    board_sub(&generation->app->cell->total.held, 1);
+    show_holds(generation);
+    if (generation->holds == 0 && generation->is_retired)
+        generation_free(generation);
 }

@@ -250,8 +250,9 @@ static void reload(struct call *call, const char *app)
 {
     struct action_listener listener = {on_line, call};
     const char *detail = NULL;
+    enum action_start start = action_reload(call->master, app, listener, &detail);
 
-    follow(call, action_reload(call->master, app, listener, &detail), detail);
+    follow(call, start, detail);
 }
 
 static void serve_reload_all(struct call *call, const struct route *route)

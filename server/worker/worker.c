@@ -176,6 +176,14 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void beat(struct worker_process *worker, uint64_t now)
+{
+    worker->last_beat = now;
+    worker->room.net.now = now;
+    board_set(&worker->room.slot->heartbeat_at, now);
+    board_set(&worker->room.slot->rss, resident_bytes());
+}
+
 static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
     struct worker_process *worker = arg;
@@ -183,10 +191,7 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 
     (void)fd, (void)what;
     histogram_record(&worker->room.slot->loop_lag, elapsed > NS_PER_SEC ? elapsed - NS_PER_SEC : 0);
-    worker->last_beat = now;
-    worker->room.net.now = now;
-    board_set(&worker->room.slot->heartbeat_at, now);
-    board_set(&worker->room.slot->rss, resident_bytes());
+    beat(worker, now);
 }
 
 /* ---- setting up ---- */
@@ -268,8 +273,7 @@ static int open_heartbeat(struct worker_process *worker)
 
     worker->heartbeat = event_new(worker->base, -1, EV_PERSIST, on_heartbeat, worker);
     worker->deadline = event_new(worker->base, -1, 0, on_deadline, worker);
-    worker->last_beat = clock_ns();
-    board_set(&worker->room.slot->heartbeat_at, worker->last_beat);
+    beat(worker, clock_ns());
     if (!worker->heartbeat || !worker->deadline)
         return -1;
     return event_add(worker->heartbeat, &second);
