@@ -271,9 +271,10 @@ static void serve_restart(struct call *call, const struct route *route)
 {
     struct action_listener listener = {on_line, call};
     const char *detail = NULL;
+    enum action_start start = action_restart(call->master, listener, &detail);
 
     (void)route;
-    follow(call, action_restart(call->master, listener, &detail), detail);
+    follow(call, start, detail);
 }
 
 /* ---- at once ---------------------------------------------------------------------------------- */
