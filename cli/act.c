@@ -13,7 +13,7 @@
 #include "json.h"
 #include "request.h"
 
-/* ---- following an action ---------------------------------------------------------------------- */
+/* ---- following an action ---- */
 
 struct following {
     struct ctl *ctl;
@@ -178,7 +178,7 @@ enum exit_status run_restart(struct ctl *ctl)
     return status;
 }
 
-/* ---- at once ---------------------------------------------------------------------------------- */
+/* ---- at once ---- */
 
 /* "4" sets, "+1" and "-1" change the number. False: it is neither. */
 static bool scale_body(const char *text, char *body, size_t size)
@@ -230,7 +230,7 @@ enum exit_status run_reopen(struct ctl *ctl)
     return status;
 }
 
-/* ---- stop ------------------------------------------------------------------------------------- */
+/* ---- stop ---- */
 
 /* The server's process is watched from before it is told, so that its end cannot be missed. */
 static enum exit_status stop_and_wait(struct ctl *ctl, const struct wish *wish,
@@ -276,7 +276,7 @@ enum exit_status run_stop(struct ctl *ctl)
     return status;
 }
 
-/* ---- check ------------------------------------------------------------------------------------ */
+/* ---- check ---- */
 
 /* The reeve that lies beside this reevectl: the one it was built with. NULL: there is none. */
 static char *reeve_beside(void)

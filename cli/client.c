@@ -20,7 +20,7 @@
 
 #define ANSWER_MAX (256u * 1024 * 1024)
 
-/* ---- waiting ---------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 static volatile sig_atomic_t was_interrupted;
 
@@ -73,7 +73,7 @@ static enum client_end wait_for(const struct client *client, int fd, short event
     }
 }
 
-/* ---- connecting ------------------------------------------------------------------------------- */
+/* ---- connecting ---- */
 
 static enum client_end fail(struct client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -151,7 +151,7 @@ void client_close(struct client *client)
     client->fd = -1;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------- */
+/* ---- the answer ---- */
 
 struct reading {
     struct client_answer *answer;
@@ -298,7 +298,7 @@ static enum client_end read_answer(struct client *client, struct reading *readin
     return CLIENT_DONE;
 }
 
-/* ---- a call ----------------------------------------------------------------------------------- */
+/* ---- a call ---- */
 
 static enum client_end send_all(struct client *client, const char *bytes, size_t length)
 {

@@ -1,4 +1,5 @@
-/* commands.h: the verbs of reevectl, as one table that feeds the parser, the help and the completion. */
+/* commands.h: the verbs of reevectl, as one table that feeds the parser, the help and the
+ * completion. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 

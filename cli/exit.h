@@ -1,4 +1,5 @@
-/* exit.h: what reevectl's exit status says. Scripts rely on it: a number never changes its meaning. */
+/* exit.h: what reevectl's exit status says. Scripts rely on it: a number never changes its
+ * meaning. */
 #ifndef CLI_EXIT_H
 #define CLI_EXIT_H
 

@@ -121,7 +121,7 @@ enum exit_status run_help(struct ctl *ctl)
     return EXIT_DONE;
 }
 
-/* ---- completion ------------------------------------------------------------------------------- */
+/* ---- completion ---- */
 
 static void print_words_of(enum completes completes)
 {

@@ -102,7 +102,7 @@ void human_print(FILE *to, const char *text)
     }
 }
 
-/* ---- tables ----------------------------------------------------------------------------------- */
+/* ---- tables ---- */
 
 #define COLUMNS_MAX 20
 

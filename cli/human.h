@@ -17,12 +17,13 @@ enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_DIM, COLOUR_RED, COLOUR_GREEN, CO
 /* What switches a colour on, or off again; "" unless `to` is a terminal that has colours. */
 const char *human_colour(FILE *to, enum colour colour);
 
-/* Prints text that came from elsewhere: control bytes, which could command the terminal, become '?'. */
+/* Prints text that came from elsewhere: control bytes, which could command the terminal, become
+ * '?'. */
 void human_print(FILE *to, const char *text);
 
 /* A table: headings separated by '|'. A '>' before one aligns its column to the right; a '?' before
- * that lets it be left out, the last such first, where the terminal is too narrow for all. Cells are
- * added row by row; columns become as wide as their widest cell. */
+ * that lets it be left out, the last such first, where the terminal is too narrow for all. Cells
+ * are added row by row; columns become as wide as their widest cell. */
 struct table;
 struct table *table_new(const char *headings); /* NULL without memory, which the rest tolerates */
 void table_cell(struct table *table, enum colour colour, const char *format, ...)

@@ -1,5 +1,5 @@
-/* json.h: looking into the server's answers. What is not there reads as 0, "" or false: a newer or an
- * older server may say more or less. */
+/* json.h: looking into the server's answers. What is not there reads as 0, "" or false: a newer or
+ * an older server may say more or less. */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
 

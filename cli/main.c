@@ -35,9 +35,10 @@ static enum exit_status unknown_verb(const char *name)
     return EXIT_USAGE;
 }
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
-/* The option that `word` is, and its value if it stands in the same word ("-sPATH", "--socket=PATH"). */
+/* The option that `word` is, and its value if it stands in the same word ("-sPATH",
+ * "--socket=PATH"). */
 static const struct option_row *find_option(const char *word, const char **value_out)
 {
     *value_out = NULL;
@@ -146,7 +147,7 @@ static enum exit_status read_word(struct line *line, char **argv, int *i)
     return apply_option(line, row, value);
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static enum exit_status run(struct line *line)
 {

@@ -9,7 +9,7 @@
 #include "human.h"
 #include "json.h"
 
-/* ---- the server ------------------------------------------------------------------------------- */
+/* ---- the server ---- */
 
 static const char *count_at(const cJSON *json, const char *path, char text[32])
 {
@@ -121,7 +121,7 @@ static void text_status(const struct report *report)
     print_app_list(report->json);
 }
 
-/* ---- tables ----------------------------------------------------------------------------------- */
+/* ---- tables ---- */
 
 static void cell_count(struct table *table, const cJSON *json, const char *path, enum colour colour)
 {
@@ -274,7 +274,7 @@ static void text_app(const struct report *report)
     table_print(table, stdout);
 }
 
-/* ---- the configuration ------------------------------------------------------------------------ */
+/* ---- the configuration ---- */
 
 static void print_value(const cJSON *value)
 {
@@ -323,7 +323,7 @@ static void text_config(const struct report *report)
     }
 }
 
-/* ---- actions ---------------------------------------------------------------------------------- */
+/* ---- actions ---- */
 
 static void print_dim(const char *format, const char *text)
 {

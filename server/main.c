@@ -1,5 +1,5 @@
-/* main.c: the command line. It makes a configuration of it, or reads the file it names, and hands it
- * to the master; nothing is served from here. */
+/* main.c: the command line. It makes a configuration of it, or reads the file it names, and hands
+ * it to the master; nothing is served from here. */
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -27,8 +27,8 @@ struct file {
 
 struct cache;
 
-/* A cache of the files below the folder `root`, a descriptor that stays the caller's. NULL: ENOMEM.
- */
+/* A cache of the files below the folder `root`, a descriptor that stays the caller's. NULL:
+ * ENOMEM. */
 struct cache *cache_new(int root);
 void cache_free(struct cache *cache);
 

@@ -215,8 +215,8 @@ void date_format(time_t date, char text_out[DATE_SIZE])
 
 /* ---- preconditions ---- */
 
-/* False also for a missing or malformed date, which is to be ignored: sections 13.1.3 and 13.1.4.
- */
+/* False also for a missing or malformed date, which is to be ignored: sections 13.1.3 and
+ * 13.1.4. */
 static bool is_modified_since(const char *date_text, const struct validators *file, time_t now)
 {
     time_t date;

@@ -1,4 +1,5 @@
-/* access.c: formats lines and gathers them; a write takes whole lines only, so those of several workers do not mix. */
+/* access.c: formats lines and gathers them; a write takes whole lines only, so those of several
+ * workers do not mix. */
 #include "app/access.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include "net/conn.h"
 
 /* Linux writes this much to an O_APPEND file in one piece; to a pipe only 4 KiB is promised. */
-#define GATHER (32u << 10)
+#define GATHER     (32u << 10)
 #define FIELD_MOST 1024
 
 struct access_log {
@@ -144,8 +145,8 @@ static void put_escaped(struct access_log *log, const char *text)
 {
     bool is_json = log->format == ACCESS_JSON;
 
-    for (size_t i = 0; text[i] && i < FIELD_MOST; i++) {
-        unsigned char c = (unsigned char)text[i];
+    for (const char *end = text + strnlen(text, FIELD_MOST); text < end; text++) {
+        unsigned char c = (unsigned char)*text;
 
         if (is_json && (c == '"' || c == '\\'))
             put(log, "\\%c", c);

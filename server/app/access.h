@@ -11,7 +11,8 @@ struct event_base;
 struct reeve_environ;
 
 /* Opens `path` for appending ("-" is stdout). NULL with errno. */
-struct access_log *access_log_open(struct event_base *base, const char *path, enum access_format format);
+struct access_log *access_log_open(struct event_base *base, const char *path,
+                                   enum access_format format);
 /* Writes what was gathered. */
 void access_log_close(struct access_log *log);
 /* Opens the path anew, after a rotation; on failure goes on with the old file and returns -1. */

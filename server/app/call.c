@@ -112,7 +112,8 @@ static int status_of_failure(const struct reeve_environ *request)
     case ETIMEDOUT:
         return 408;
     case EBADMSG:
-    case ECONNRESET: /* it has ended its side within the body, and may still be told (RFC 9112 section 8) */
+    case ECONNRESET: /* it has ended its side within the body, and may still be told (RFC 9112
+                        section 8) */
         return 400;
     case EFBIG:
         return 413;

@@ -1,4 +1,5 @@
-/* environ.c: the CGI variables of a request (PEP 3333, RFC 3875): found when they are asked for, not made beforehand. */
+/* environ.c: the CGI variables of a request (PEP 3333, RFC 3875): found when they are asked for,
+ * not made beforehand. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 #include "net/conn.h"
 #include "net/listener.h"
 
-/* An arena is a cache behind a const request: what is looked up twice is made once or twice, invisibly. */
+/* An arena is a cache behind a const request: what is looked up twice is made once or twice,
+ * invisibly. */
 static struct arena *memory_of(const struct reeve_environ *request)
 {
     return &((struct reeve_environ *)(uintptr_t)request)->arena;
@@ -67,12 +69,13 @@ const char *reeve_request_header(const reeve_environ *request, const char *name)
     return field ? join(request, field) : NULL;
 }
 
-/* "ACCEPT_LANGUAGE" is "Accept-Language". A name with an underscore of its own is not shown: it could pass for another's. */
+/* "ACCEPT_LANGUAGE" is "Accept-Language". A name with an underscore of its own is not shown: it
+ * could pass for another's. */
 static bool is_variable_of(const char *variable, const struct span *name)
 {
     size_t i;
 
-    for (i = 0; variable[i] && i < name->length; i++) {
+    for (i = 0; i < name->length && variable[i]; i++) {
         char c = name->data[i];
 
         if (c >= 'a' && c <= 'z')
@@ -247,9 +250,9 @@ static const struct override *find_override(const struct reeve_environ *request,
 {
     const struct override *override;
 
-    SLIST_FOREACH (override, &request->overrides, entry)
-        if (strcmp(override->name, name) == 0)
-            return override;
+    SLIST_FOREACH(override, &request->overrides, entry)
+    if (strcmp(override->name, name) == 0)
+        return override;
     return NULL;
 }
 
@@ -328,10 +331,10 @@ static int each_override(const struct reeve_environ *request, each_variable *eac
     const struct override *override;
     int result;
 
-    SLIST_FOREACH (override, &request->overrides, entry)
-        if (override->value && find_override(request, override->name) == override &&
-            (result = each(override->name, override->value, arg)))
-            return result;
+    SLIST_FOREACH(override, &request->overrides, entry)
+    if (override->value && find_override(request, override->name) == override &&
+        (result = each(override->name, override->value, arg)))
+        return result;
     return 0;
 }
 

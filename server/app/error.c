@@ -1,4 +1,5 @@
-/* error.c: answers in the server's own name. They say the status and the request's id, nothing of the inside. */
+/* error.c: answers in the server's own name. They say the status and the request's id, nothing of
+ * the inside. */
 #include <stdio.h>
 #include <string.h>
 

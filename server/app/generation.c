@@ -1,4 +1,5 @@
-/* generation.c: dlopen, init, commit, and the way out: fini, dlclose, and proof that the mapping is gone. */
+/* generation.c: dlopen, init, commit, and the way out: fini, dlclose, and proof that the mapping is
+ * gone. */
 #include "app/generation.h"
 
 #include <dlfcn.h>
@@ -61,7 +62,8 @@ int reeve_refuse(reeve_module *module, const char *format, ...)
 
 /* ---- the end ---- */
 
-/* dlclose promises nothing: a library may refuse to go (nodelete, unique symbols, thread-local destructors). */
+/* dlclose promises nothing: a library may refuse to go (nodelete, unique symbols, thread-local
+ * destructors). */
 static const char *unload(struct generation *generation)
 {
     void *again;
@@ -106,7 +108,7 @@ static const char *check_descriptor(const struct generation *generation, char *t
     if (app->magic != REEVE_MAGIC)
         return "its reeve_app_descriptor has the wrong magic: was it made with REEVE_APP?";
     if (app->abi_major != REEVE_ABI_MAJOR || app->abi_minor > REEVE_ABI_MINOR) {
-        snprintf(text, size, "it was built for interface version %u.%u, this server has %u.%u",
+        snprintf(text, size, "it was built for interface version %u.%u, this server has %d.%d",
                  app->abi_major, app->abi_minor, REEVE_ABI_MAJOR, REEVE_ABI_MINOR);
         return text;
     }
@@ -222,9 +224,9 @@ struct generation *generation_find(const struct app *app, uint64_t number)
 {
     struct generation *generation;
 
-    LIST_FOREACH (generation, &app->generations, entry)
-        if (generation->number == number)
-            return generation;
+    LIST_FOREACH(generation, &app->generations, entry)
+    if (generation->number == number)
+        return generation;
     return NULL;
 }
 

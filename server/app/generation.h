@@ -1,7 +1,8 @@
 /* generation.h: one numbered build of an app in this worker: loaded, live, retired, unloaded.
  *
- * Whatever runs or waits in a generation's code holds it (generation_hold). A retired one that nothing holds any more is
- * finished, unloaded, and the mapping verified to be gone. It is `struct reeve_module` to the application. */
+ * Whatever runs or waits in a generation's code holds it (generation_hold). A retired one that
+ * nothing holds any more is finished, unloaded, and the mapping verified to be gone. It is `struct
+ * reeve_module` to the application. */
 #ifndef APP_GENERATION_H
 #define APP_GENERATION_H
 
@@ -16,21 +17,22 @@ struct generation {
     struct app *app;
     LIST_ENTRY(generation) entry;
     uint64_t number;
-    void *handle;                /* of dlopen */
+    void *handle; /* of dlopen */
     const reeve_app *descriptor;
     struct board_column *column; /* NULL once a later generation took it over */
     unsigned holds;
-    bool is_prepared;            /* init succeeded: fini is owed */
+    bool is_prepared; /* init succeeded: fini is owed */
     bool is_retired;
-    void *data;                  /* the application's */
+    void *data; /* the application's */
     char *path;
-    char refusal[512];           /* reeve_refuse's sentence */
+    char refusal[512]; /* reeve_refuse's sentence */
     void (*on_prepared)(struct generation *generation, const char *refusal, void *arg);
     void *arg;
 };
 
-/* Loads the module at `path` as generation `number` of the app and runs its init (in preflight its selftest too) on a coroutine. on_prepared is
- * called once, within the call or later: with NULL, or with the sentence why it was refused; then the generation is gone when it returns. */
+/* Loads the module at `path` as generation `number` of the app and runs its init (in preflight its
+ * selftest too) on a coroutine. on_prepared is called once, within the call or later: with NULL, or
+ * with the sentence why it was refused; then the generation is gone when it returns. */
 void generation_prepare(struct app *app, uint64_t number, const char *path,
                         void (*on_prepared)(struct generation *, const char *refusal, void *arg),
                         void *arg);

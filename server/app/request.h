@@ -1,7 +1,8 @@
 /* request.h: one request while an app has it: `struct reeve_environ` to the application.
  *
- * Lifetime: from a complete head to conn_finish; pooled by the room. All its memory is in its arena. It holds its generation.
- * Strings of the head lie in the connection's buffer, which does not move meanwhile. */
+ * Lifetime: from a complete head to conn_finish; pooled by the room. All its memory is in its
+ * arena. It holds its generation. Strings of the head lie in the connection's buffer, which does
+ * not move meanwhile. */
 #ifndef APP_REQUEST_H
 #define APP_REQUEST_H
 
@@ -19,19 +20,21 @@ struct generation;
 
 /* How far the response is. */
 enum response_state {
-    RESPONSE_NONE,     /* start_response was not called */
-    RESPONSE_STARTED,  /* status line and the app's headers are gathered, and held: they may be replaced */
-    RESPONSE_GUESSED,  /* ... and the rest of the head, with a Content-Length of what the body is so far: held, it may grow */
-    RESPONSE_SENDING,  /* the head is settled; body bytes leave */
-    RESPONSE_ENDED     /* nothing can be added */
+    RESPONSE_NONE,    /* start_response was not called */
+    RESPONSE_STARTED, /* status line and the app's headers are gathered, and held: they may be
+                         replaced */
+    RESPONSE_GUESSED, /* ... and the rest of the head, with a Content-Length of what the body is so
+                         far: held, it may grow */
+    RESPONSE_SENDING, /* the head is settled; body bytes leave */
+    RESPONSE_ENDED    /* nothing can be added */
 };
 
 enum response_framing {
-    FRAMING_LENGTH,    /* Content-Length of the server's making */
-    FRAMING_DECLARED,  /* the application's own */
+    FRAMING_LENGTH,   /* Content-Length of the server's making */
+    FRAMING_DECLARED, /* the application's own */
     FRAMING_CHUNKED,
-    FRAMING_CLOSE,     /* HTTP/1.0: until the connection closes */
-    FRAMING_NONE       /* 204 and 304: no body and no length */
+    FRAMING_CLOSE, /* HTTP/1.0: until the connection closes */
+    FRAMING_NONE   /* 204 and 304: no body and no length */
 };
 
 struct response {
@@ -40,12 +43,13 @@ struct response {
     int status;
     bool drops_body;    /* HEAD, 204, 304: bytes are counted, not sent */
     bool is_keep_alive; /* what the head says */
-    bool is_broken;     /* a part of the body could not be sent: what follows would be taken for it */
+    bool is_broken; /* a part of the body could not be sent: what follows would be taken for it */
     bool has_date, has_server;
-    uint64_t declared;  /* FRAMING_DECLARED */
-    uint64_t body;      /* bytes the application gave so far */
-    uint64_t guess;     /* the Content-Length that a RESPONSE_GUESSED head says */
-    /* While it is held: how long it is, and from its first byte where its tail (framing, Connection, empty line) and the body begin. */
+    uint64_t declared; /* FRAMING_DECLARED */
+    uint64_t body;     /* bytes the application gave so far */
+    uint64_t guess;    /* the Content-Length that a RESPONSE_GUESSED head says */
+    /* While it is held: how long it is, and from its first byte where its tail (framing,
+     * Connection, empty line) and the body begin. */
     size_t held, tail_at, body_at;
 };
 
@@ -70,21 +74,22 @@ struct reeve_environ {
     struct response response;
     uint64_t id;
     uint64_t body_read;
-    int read_error;                /* errno of a failed reeve_read: decides the status of an answer that is missing */
-    int result;                    /* of the application */
+    int read_error; /* errno of a failed reeve_read: decides the status of an answer that is
+                        missing */
+    int result;     /* of the application */
 
-    char *path;                    /* decoded, whole */
-    size_t mount_length;           /* of `path`: SCRIPT_NAME, then PATH_INFO */
+    char *path;          /* decoded, whole */
+    size_t mount_length; /* of `path`: SCRIPT_NAME, then PATH_INFO */
     reeve_iterable iterable;
     bool has_iterable;
-    bool has_ended;                /* the application: it reads and writes no more */
-    bool must_close;               /* where the next request begins is not known */
+    bool has_ended;  /* the application: it reads and writes no more */
+    bool must_close; /* where the next request begins is not known */
     SLIST_HEAD(, on_close) on_close;
     SLIST_HEAD(, override) overrides;
 
     struct arena arena;
     SLIST_ENTRY(reeve_environ) idle;
-    char first[2048];              /* of the arena */
+    char first[2048]; /* of the arena */
 };
 
 struct reeve_environ *request_new(struct room *room, struct conn *conn);
@@ -116,7 +121,8 @@ void error_answer(struct reeve_environ *request, int status);
 
 /* ---- call.c ---- */
 
-/* net's callback: parse, look up, prepare, call; the rest follows when the application has ended. */
+/* net's callback: parse, look up, prepare, call; the rest follows when the application has
+ * ended. */
 void call_on_request(struct conn *conn);
 /* ... and for bytes that are no head: the server's own answer. */
 void call_on_refused(struct conn *conn, int status);

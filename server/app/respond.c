@@ -1,8 +1,9 @@
 /* respond.c: the response as the application makes it: head, framing, body.
  *
- * A response is put together in the connection's output and held there until its framing is certain: the head is written with the
- * Content-Length of what the body is so far, which is right for whoever writes once and returns. When the body grows the
- * tail of the head is rewritten; when it must leave before its end is known, as chunked. */
+ * A response is put together in the connection's output and held there until its framing is
+ * certain: the head is written with the Content-Length of what the body is so far, which is right
+ * for whoever writes once and returns. When the body grows the tail of the head is rewritten; when
+ * it must leave before its end is known, as chunked. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,8 +143,8 @@ reeve_start_response *response_start(void)
 
 /* ---- the rest of the head ---- */
 
-/* Whether the connection goes on is decided when the head is written: when the application has ended, or when the head
- * must leave before. */
+/* Whether the connection goes on is decided when the head is written: when the application has
+ * ended, or when the head must leave before. */
 static bool may_keep_alive(const struct reeve_environ *request, enum response_framing framing)
 {
     return request->head.is_keep_alive && !request->must_close && framing != FRAMING_CLOSE &&
@@ -302,13 +303,15 @@ static int gather(struct reeve_environ *request, const struct iovec *pieces, int
 }
 
 /* Into the held response. On failure it is as it was. */
-static int guess_on(struct reeve_environ *request, const struct iovec *pieces, int count, size_t size)
+static int guess_on(struct reeve_environ *request, const struct iovec *pieces, int count,
+                    size_t size)
 {
     struct response *response = &request->response;
     size_t kept = response->drops_body ? 0 : size;
 
     if (response->state == RESPONSE_STARTED) {
-        response->body = size; /* the guess is of the body with these bytes, which come behind the head */
+        response->body =
+            size; /* the guess is of the body with these bytes, which come behind the head */
         if (finish_head(request, FRAMING_LENGTH) == -1)
             return -1;
         response->state = RESPONSE_GUESSED;
@@ -330,7 +333,8 @@ static bool may_guess(const struct reeve_environ *request, size_t size)
            (response->drops_body || response->body + size <= GUESS_MOST);
 }
 
-/* Takes note of `size` body bytes before they are sent. Returns 1 when they are to be sent, 0 when they are dropped, -1. */
+/* Takes note of `size` body bytes before they are sent. Returns 1 when they are to be sent, 0 when
+ * they are dropped, -1. */
 static int count_body(struct reeve_environ *request, uint64_t size)
 {
     struct response *response = &request->response;

@@ -34,9 +34,9 @@ int room_open(struct room *room, const struct config *config, struct board *boar
     SLIST_INIT(&room->idle);
     if (getrandom(&room->next_id, sizeof room->next_id, 0) != sizeof room->next_id)
         room->next_id = clock_wall_ns() ^ (uint64_t)worker << 56;
-    room->server_length = config->server_header
-                              ? (size_t)snprintf(room->stamp, sizeof room->stamp, "Server: reeve\r\n")
-                              : 0;
+    room->server_length = config->server_header ? (size_t)snprintf(room->stamp, sizeof room->stamp,
+                                                                   "Server: reeve\r\n")
+                                                : 0;
     room->routes = route_tables_new(config);
     if (!room->routes || open_apps(room, board, worker) == -1) {
         room_close(room);

@@ -1,6 +1,8 @@
-/* room.h: the applications of a worker: which there are, where they are mounted, and what their requests share.
+/* room.h: the applications of a worker: which there are, where they are mounted, and what their
+ * requests share.
  *
- * Lifetime: the worker process. Made by the worker, which passes it down; net calls back into it with requests. */
+ * Lifetime: the worker process. Made by the worker, which passes it down; net calls back into it
+ * with requests. */
 #ifndef APP_ROOM_H
 #define APP_ROOM_H
 
@@ -21,9 +23,9 @@ struct reeve_environ;
 struct app {
     const struct config_app *config;
     struct room *room;
-    unsigned index;              /* into config->apps and the scoreboard's table */
+    unsigned index; /* into config->apps and the scoreboard's table */
     struct board_cell *cell;
-    struct generation *live;     /* takes new requests; NULL before the first commit */
+    struct generation *live; /* takes new requests; NULL before the first commit */
     LIST_HEAD(, generation) generations;
 };
 
@@ -35,8 +37,8 @@ struct room {
     struct board_slot *slot;
     struct app *apps;
     unsigned app_count;
-    struct route_table *routes;  /* one for each listener */
-    struct access_log *access;   /* NULL: off */
+    struct route_table *routes; /* one for each listener */
+    struct access_log *access;  /* NULL: off */
     bool is_preflight;
 
     /* The generation went: its mapping is verified to be gone, or `why_not`. */
@@ -46,12 +48,12 @@ struct room {
     /* Requests at rest, last used first. */
     struct request_list idle;
     unsigned idle_count;
-    uint64_t next_id;            /* of a request: random at boot, then counted */
+    uint64_t next_id; /* of a request: random at boot, then counted */
 
     /* "Server: ...\r\nDate: ...\r\n", made anew each second. */
     char stamp[96];
     size_t stamp_length, server_length;
-    uint64_t stamp_until;        /* clock_ns() */
+    uint64_t stamp_until; /* clock_ns() */
 };
 
 /* The room of this process. net, slot and config are borrowed. 0 or -1. */

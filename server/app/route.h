@@ -7,9 +7,9 @@
 #include "base/config.h"
 
 struct route {
-    const char *mount;   /* "" for "/" */
+    const char *mount; /* "" for "/" */
     size_t length;
-    unsigned app;        /* index into config->apps */
+    unsigned app; /* index into config->apps */
 };
 
 struct route_table {

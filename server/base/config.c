@@ -1,8 +1,8 @@
 /* config.c: reads a configuration file with libconfuse, and frees configurations.
  *
- * To libconfuse every value is a string, so that config_keys.c decides what a number, a size or a switch is: its own
- * integers are octal after a 0 and fail on an errno left over from elsewhere. Its callbacks say no more than where they
- * are in the tree, hence `reading`. */
+ * To libconfuse every value is a string, so that config_keys.c decides what a number, a size or a
+ * switch is: its own integers are octal after a 0 and fail on an errno left over from elsewhere.
+ * Its callbacks say no more than where they are in the tree, hence `reading`. */
 #include "base/config.h"
 
 #include <confuse.h>
@@ -23,7 +23,7 @@ static struct {
     size_t section_count;
 } parse;
 
-/* ---- sections -------------------------------------------------------------------------------- */
+/* ---- sections ---- */
 
 static bool is_section(const cfg_t *cfg, const char *name)
 {
@@ -149,9 +149,10 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
     return reading->has_failed;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------- */
+/* ---- errors ---- */
 
-/* libconfuse's complaints about syntax, and what an operator is told instead: before, "ARGUMENT" in quotes, after. */
+/* libconfuse's complaints about syntax, and what an operator is told instead: before, "ARGUMENT" in
+ * quotes, after. */
 static const struct {
     const char *theirs;
     const char *before, *after;
@@ -216,9 +217,10 @@ static void on_error(cfg_t *cfg, const char *format, va_list args)
     config_complain(reading, cfg->line, "%s%s", theirs, where);
 }
 
-/* ---- the file -------------------------------------------------------------------------------- */
+/* ---- the file ---- */
 
-/* libconfuse's table of a section from ours, with room behind it: the index of the first free one. */
+/* libconfuse's table of a section from ours, with room behind it: the index of the first free
+ * one. */
 static size_t fill_opts(cfg_opt_t *opts, const struct config_key *keys)
 {
     size_t count = 0;
@@ -298,7 +300,7 @@ struct config *config_load(const char *path, char **error_out)
     return config_reading_end(&reading, error_out);
 }
 
-/* ---- what was read --------------------------------------------------------------------------- */
+/* ---- what was read ---- */
 
 static void free_app(struct config_app *app)
 {

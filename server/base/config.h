@@ -1,7 +1,9 @@
-/* config.h: the configuration, read from a file or made from the command line, checked whole and then never changed.
+/* config.h: the configuration, read from a file or made from the command line, checked whole and
+ * then never changed.
  *
- * Every value has its type, unit and bounds; the first thing wrong is one sentence "file:line: ..." that says what was
- * expected. It does not open sockets, load modules or create folders: it only looks (is there such a file?). */
+ * Every value has its type, unit and bounds; the first thing wrong is one sentence "file:line: ..."
+ * that says what was expected. It does not open sockets, load modules or create folders: it only
+ * looks (is there such a file?). */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
@@ -85,16 +87,16 @@ struct config {
     size_t app_count; /* at least 1 */
 };
 
-/* Reads and checks a file. Returns NULL with one sentence for the operator in *error_out (to be freed). */
+/* Reads and checks a file. Returns NULL with one sentence for the operator in *error_out (to be
+ * freed). */
 struct config *config_load(const char *path, char **error_out);
 
 /* What the command line gives instead of a file. NULL or 0 where it says nothing. */
 struct config_line {
     const char *const *listens; /* addresses; default 127.0.0.1:8080 */
     size_t listen_count;
-    const char *const
-        *modules; /* the first is mounted at "/", the others at "/NAME", NAME being the
-                                   file's without .so */
+    const char *const *modules; /* the first is mounted at "/", the others at "/NAME", NAME being
+                                   the file's without .so */
     size_t module_count;
     const char *workers; /* as the key's value, "auto" or a number */
     const char *control;
@@ -108,8 +110,9 @@ struct config *config_from_line(const struct config_line *line, char **error_out
 
 void config_free(struct config *config);
 
-/* Values by their spelling: "30s" "500ms" "5m" "2h" "1d", a bare number being seconds; "64k" "16m" "1g" (or K, M, G),
- * a bare number bytes. 0, or -1 for what is neither, negative, fractional or too large. */
+/* Values by their spelling: "30s" "500ms" "5m" "2h" "1d", a bare number being seconds; "64k" "16m"
+ * "1g" (or K, M, G), a bare number bytes. 0, or -1 for what is neither, negative, fractional or too
+ * large. */
 int config_duration(const char *text, uint64_t *ns_out);
 int config_size(const char *text, uint64_t *bytes_out);
 

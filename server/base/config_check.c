@@ -1,5 +1,6 @@
-/* config_check.c: looks at a configuration as a whole, after every value by itself was found good, and works out what
- * was left to reeve (`auto`). The order of the checks is the order in which an operator would want to hear of them. */
+/* config_check.c: looks at a configuration as a whole, after every value by itself was found good,
+ * and works out what was left to reeve (`auto`). The order of the checks is the order in which an
+ * operator would want to hear of them. */
 #include "base/config_parts.h"
 
 #include <errno.h>
@@ -11,7 +12,8 @@
 
 #include "base/paths.h"
 
-#define WORKERS_MAX 1000 /* as in the table of keys, for machines with more processors than that */
+/* As in the table of keys, for machines with more processors than that. */
+#define WORKERS_MAX 1000
 
 /* " (line N)", or nothing for the command line. */
 static const char *line_note(const struct config_reading *reading, int line, char note[24])
@@ -22,9 +24,10 @@ static const char *line_note(const struct config_reading *reading, int line, cha
     return note;
 }
 
-/* ---- workers --------------------------------------------------------------------------------- */
+/* ---- workers ---- */
 
-/* The processors this process may run on: a container or taskset may allow fewer than the machine has. */
+/* The processors this process may run on: a container or taskset may allow fewer than the machine
+ * has. */
 static unsigned count_cpus(void)
 {
     cpu_set_t set;
@@ -58,7 +61,7 @@ static void check_workers(struct config_reading *reading)
                         config->max_workers, config->workers, config->workers + 1);
 }
 
-/* ---- limits ---------------------------------------------------------------------------------- */
+/* ---- limits ---- */
 
 static void check_limits(struct config_reading *reading)
 {
@@ -72,7 +75,7 @@ static void check_limits(struct config_reading *reading)
                         config->max_target, config->max_head);
 }
 
-/* ---- paths ----------------------------------------------------------------------------------- */
+/* ---- paths ---- */
 
 static void check_paths(struct config_reading *reading)
 {
@@ -95,7 +98,7 @@ static void check_paths(struct config_reading *reading)
                         config->control, length, room);
 }
 
-/* ---- listeners ------------------------------------------------------------------------------- */
+/* ---- listeners ---- */
 
 /* Port 0 is another one each time. */
 static bool is_same_address(const struct sock_address *a, const struct sock_address *b)
@@ -137,7 +140,7 @@ static void check_listens(struct config_reading *reading)
         check_listen(reading, i);
 }
 
-/* ---- apps ------------------------------------------------------------------------------------ */
+/* ---- apps ---- */
 
 /* A listener by its name, or by its address in any spelling. */
 static const struct config_listen *find_listen(const struct config *config, const char *name)

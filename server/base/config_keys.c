@@ -1,5 +1,5 @@
-/* config_keys.c: every key of the configuration with its default, bounds and type, and how each type is read. What a
- * value means together with others is config_check.c's concern. */
+/* config_keys.c: every key of the configuration with its default, bounds and type, and how each
+ * type is read. What a value means together with others is config_check.c's concern. */
 #include "base/config_parts.h"
 
 #include <ctype.h>
@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/paths.h"
 
-/* ---- numbers with units ---------------------------------------------------------------------- */
+/* ---- numbers with units ---- */
 
 struct unit {
     const char *name;
@@ -71,7 +71,7 @@ static int parse_count(const char *text, uint64_t *value_out)
     return parse_with_unit(text, units, value_out);
 }
 
-/* ---- complaints ------------------------------------------------------------------------------ */
+/* ---- complaints ---- */
 
 /* What the operator calls the key: "state_dir" in a file, "--state-dir" on the command line. */
 static const char *shown_name(const struct config_reading *reading, const struct config_key *key,
@@ -99,7 +99,8 @@ static void complain_value(struct config_reading *reading, const struct config_k
 
 typedef int parse_number(const char *text, uint64_t *value_out);
 
-/* Reads a number between the key's bounds, or complains: "NAME must be NOUN from MIN to MAX UNITS, not ...". */
+/* Reads a number between the key's bounds, or complains: "NAME must be NOUN from MIN to MAX UNITS,
+ * not ...". */
 static bool read_number(struct config_reading *reading, const struct config_key *key,
                         const char *text, int line, parse_number *parse, uint64_t *value_out)
 {
@@ -122,7 +123,7 @@ static bool read_number(struct config_reading *reading, const struct config_key 
     return false;
 }
 
-/* ---- types ----------------------------------------------------------------------------------- */
+/* ---- types ---- */
 
 static void set_duration(struct config_reading *reading, const struct config_key *key, void *field,
                          const char *text, int line)
@@ -245,7 +246,8 @@ static void put_text(struct config_reading *reading, void *field, char *text)
     *(char **)field = text;
 }
 
-/* An absolute path of what need not be there yet. The default's word ("auto", "off") stands for NULL. */
+/* An absolute path of what need not be there yet. The default's word ("auto", "off") stands for
+ * NULL. */
 static void set_path(struct config_reading *reading, const struct config_key *key, void *field,
                      const char *text, int line)
 {
@@ -289,7 +291,8 @@ static void set_file(struct config_reading *reading, const struct config_key *ke
     free(folder);
 }
 
-/* Whether there is such a file, and one that can be read. Whether it is an app is for preflight to say. */
+/* Whether there is such a file, and one that can be read. Whether it is an app is for preflight to
+ * say. */
 static void set_module(struct config_reading *reading, const struct config_key *key, void *field,
                        const char *text, int line)
 {
@@ -326,7 +329,8 @@ static void set_name(struct config_reading *reading, const struct config_key *ke
         put_text(reading, field, strdup(text));
 }
 
-/* What is wrong with a mount, or NULL. It is compared with the decoded path, so an escape in it would never match. */
+/* What is wrong with a mount, or NULL. It is compared with the decoded path, so an escape in it
+ * would never match. */
 static const char *mount_fault(const char *mount)
 {
     const char *segment = mount;
@@ -364,7 +368,7 @@ static void set_mount(struct config_reading *reading, const struct config_key *k
         put_text(reading, field, strdup(text));
 }
 
-/* ---- the tables: every default and bound stands here, and in etc/reeve.conf for people -------- */
+/* ---- the tables: every default and bound stands here, and in etc/reeve.conf for people ---- */
 
 #define FIELD(name) offsetof(struct config, name)
 

@@ -1,4 +1,5 @@
-/* config_line.c: a configuration without a file, from what the command line gives. The same keys, types and checks. */
+/* config_line.c: a configuration without a file, from what the command line gives. The same keys,
+ * types and checks. */
 #include "base/config_parts.h"
 
 #include <stdio.h>

@@ -1,7 +1,9 @@
-/* config_parts.h: what the files of the configuration share: the tables of keys, and the reading of one configuration.
+/* config_parts.h: what the files of the configuration share: the tables of keys, and the reading of
+ * one configuration.
  *
- * config.c reads a file and config_line.c a command line into the same struct, key by key through config_keys.c;
- * config_check.c then looks at the whole. Included by these files (and their test) alone. */
+ * config.c reads a file and config_line.c a command line into the same struct, key by key through
+ * config_keys.c; config_check.c then looks at the whole. Included by these files (and their test)
+ * alone. */
 #ifndef BASE_CONFIG_PARTS_H
 #define BASE_CONFIG_PARTS_H
 
@@ -22,10 +24,10 @@ struct config_reading {
     const char *path; /* of the file, as the operator wrote it; NULL: the command line */
     struct config *config;
     bool has_failed;
-    char *error;                       /* the first complaint; NULL: memory ran out */
-    int server_lines[CONFIG_KEYS_MAX]; /* where each of config_server_keys was set; 0: not yet */
-    int section_lines
-        [CONFIG_KEYS_MAX]; /* the same for the keys of the section that is being read */
+    char *error;                        /* the first complaint; NULL: memory ran out */
+    int server_lines[CONFIG_KEYS_MAX];  /* where each of config_server_keys was set; 0: not yet */
+    int section_lines[CONFIG_KEYS_MAX]; /* the same for the keys of the section that is being
+                                            read */
     struct config_app_lines *app_lines; /* one for each of config->apps */
 };
 
@@ -47,13 +49,15 @@ extern const struct config_key config_server_keys[]; /* in struct config */
 extern const struct config_key config_listen_keys[]; /* in struct config_listen */
 extern const struct config_key config_app_keys[];    /* in struct config_app */
 
-/* Keeps the first: "FILE:LINE: ...", without the line where it is 0, without both for the command line. */
+/* Keeps the first: "FILE:LINE: ...", without the line where it is 0, without both for the command
+ * line. */
 void config_complain(struct config_reading *reading, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* A copy, or NULL after complaining. */
 char *config_keep(struct config_reading *reading, const char *text);
 
-/* Sets the key `name` in `object`, whose keys are `keys`; `lines` are theirs and refuse a key that is set twice. */
+/* Sets the key `name` in `object`, whose keys are `keys`; `lines` are theirs and refuse a key that
+ * is set twice. */
 void config_set_key(struct config_reading *reading, const struct config_key *keys, void *object,
                     int *lines, const char *name, const char *text, int line);
 void config_set_defaults(struct config_reading *reading, const struct config_key *keys,
@@ -63,15 +67,17 @@ int config_line_of(const struct config_reading *reading, const char *name);
 
 /* With every key at its default. */
 void config_reading_init(struct config_reading *reading, const char *path);
-/* Checks the whole; NULL with *error_out set when it, or anything before, is wrong. Takes the reading's memory. */
+/* Checks the whole; NULL with *error_out set when it, or anything before, is wrong. Takes the
+ * reading's memory. */
 struct config *config_reading_end(struct config_reading *reading, char **error_out);
 
-/* A new listener or app at the end of its array, with every key at its default; NULL after complaining. */
+/* A new listener or app at the end of its array, with every key at its default; NULL after
+ * complaining. */
 struct config_listen *config_add_listen(struct config_reading *reading, const char *text, int line);
 struct config_app *config_add_app(struct config_reading *reading, const char *name, int line);
 
-/* What only the whole can tell: needed things that are missing, names and mounts used twice, values that do not go
- * together. Resolves what is `auto`. */
+/* What only the whole can tell: needed things that are missing, names and mounts used twice, values
+ * that do not go together. Resolves what is `auto`. */
 void config_check(struct config_reading *reading);
 
 #endif

@@ -1,5 +1,5 @@
-/* config_reading.c: the life of one reading: it begins with defaults, collects listeners and apps, keeps the first
- * complaint, and ends in a configuration or in that complaint. */
+/* config_reading.c: the life of one reading: it begins with defaults, collects listeners and apps,
+ * keeps the first complaint, and ends in a configuration or in that complaint. */
 #include "base/config_parts.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* config_text.c: reads a configuration file and looks over its text, token by token as libconfuse's lexer would cut it.
- * It knows strings, comments, variables and braces, but no key and no value. */
+/* config_text.c: reads a configuration file and looks over its text, token by token as libconfuse's
+ * lexer would cut it. It knows strings, comments, variables and braces, but no key and no value. */
 #include "base/config_text.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static int fail(struct scan *scan, int line, const char *format, ...)
     return -1;
 }
 
-/* ---- the file's bytes ------------------------------------------------------------------------ */
+/* ---- the file's bytes ---- */
 
 /* All of it, or -1 with errno; EFBIG when it is larger than any configuration. */
 static int read_all(struct config_text *text, int fd)
@@ -103,7 +103,7 @@ static int check_bytes(struct scan *scan)
     return 0;
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 /* `open` is the line where something began whose end is looked for in vain. */
 static int fail_unclosed(struct scan *scan, int open, const char *what)
@@ -133,7 +133,8 @@ static int blank_block_comment(struct scan *scan)
     return 0;
 }
 
-/* "${NAME}" or "${NAME:-default}": it is libconfuse that puts the value in; here it is made sure that there is one. */
+/* "${NAME}" or "${NAME:-default}": it is libconfuse that puts the value in; here it is made sure
+ * that there is one. */
 static int check_variable(struct scan *scan)
 {
     const char *name = scan->at + 2, *end = name + strcspn(name, "}\"'\n");

@@ -1,5 +1,6 @@
-/* log.c: writes the log. One line, one write(2), no buffer in between, so a line is on its way before the call returns
- * and lines of several processes never mix. It does not rotate: log_reopen follows whoever does. */
+/* log.c: writes the log. One line, one write(2), no buffer in between, so a line is on its way
+ * before the call returns and lines of several processes never mix. It does not rotate: log_reopen
+ * follows whoever does. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -118,8 +119,8 @@ static size_t put_prefix(char *line, size_t size, enum log_level level)
     return (size_t)n;
 }
 
-/* Copies `text`, control bytes as \n, \t or \xNN: nothing a client sends can forge a line or steer a terminal.
- * Returns the length; stops, with "..." at the end, where `size` does. */
+/* Copies `text`, control bytes as \n, \t or \xNN: nothing a client sends can forge a line or steer
+ * a terminal. Returns the length; stops, with "..." at the end, where `size` does. */
 static size_t put_escaped(char *out, size_t size, const char *text)
 {
     size_t n = 0;

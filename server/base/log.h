@@ -1,8 +1,9 @@
 /* log.h: the four words of the log, and info and debug beside them.
  *
- * A line is "TIME LEVEL role[pid]: text", TIME being local as 2026-01-31T09:05:00.123+01:00. log_warn and fatal append
- * strerror(errno); all keep errno. Every line is one write(2) of at most 4096 bytes, longer ones are cut ("..."), so
- * lines of several processes do not mix. Control bytes in the text are escaped. */
+ * A line is "TIME LEVEL role[pid]: text", TIME being local as 2026-01-31T09:05:00.123+01:00.
+ * log_warn and fatal append strerror(errno); all keep errno. Every line is one write(2) of at most
+ * 4096 bytes, longer ones are cut ("..."), so lines of several processes do not mix. Control bytes
+ * in the text are escaped. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -13,7 +14,8 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 /* Opens the log: `path` NULL is stderr. Returns 0 or -1 with errno; the former log stays then. */
 int log_open(const char *path, enum log_level level);
-/* Opens the same path again, after a rotation. On failure goes on with the old descriptor and returns -1. */
+/* Opens the same path again, after a rotation. On failure goes on with the old descriptor and
+ * returns -1. */
 int log_reopen(void);
 /* Who speaks: "master", "worker 2.1". Copied. */
 void log_set_role(const char *role);

@@ -1,4 +1,5 @@
-/* paths.c: the default places, by environment variable and then by custom. Looks, but creates nothing. */
+/* paths.c: the default places, by environment variable and then by custom. Looks, but creates
+ * nothing. */
 #include "base/paths.h"
 
 #include <errno.h>
@@ -26,8 +27,8 @@ static const struct place state_places[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The path of a place, or NULL: ENOENT when its variable is unset, empty or not absolute (which the XDG specification
- * says to ignore). systemd joins several folders with ':'; the first is meant. */
+/* The path of a place, or NULL: ENOENT when its variable is unset, empty or not absolute (which the
+ * XDG specification says to ignore). systemd joins several folders with ':'; the first is meant. */
 static char *place_path(const struct place *place)
 {
     const char *folder = place->variable == NULL ? "" : getenv(place->variable);

@@ -1,5 +1,6 @@
-/* sock.c: addresses as operators write them, and listening sockets made from them. Names are never looked up: a
- * server that waits for DNS before it listens is a server that does not start after a power cut. */
+/* sock.c: addresses as operators write them, and listening sockets made from them. Names are never
+ * looked up: a server that waits for DNS before it listens is a server that does not start after a
+ * power cut. */
 #include "base/sock.h"
 
 #include <arpa/inet.h>
@@ -18,7 +19,8 @@
 static const char wrong_form[] =
     "an address is IPV4:PORT, [IPV6]:PORT, *:PORT for all, or unix:/PATH";
 
-/* The address "*": every IPv6 and IPv4 address through one socket. Its sockaddr is that of [::], so the text tells. */
+/* The address "*": every IPv6 and IPv4 address through one socket. Its sockaddr is that of [::], so
+ * the text tells. */
 static bool is_wildcard(const struct sock_address *address)
 {
     return address->text[0] == '*';
@@ -146,7 +148,8 @@ const char *sock_parse(const char *text, struct sock_address *address_out)
     return NULL;
 }
 
-/* Nobody listens on this file any more: 1. Somebody does, or it is no socket: 0, with errno for the caller of bind. */
+/* Nobody listens on this file any more: 1. Somebody does, or it is no socket: 0, with errno for the
+ * caller of bind. */
 static int is_stale(const struct sock_address *address)
 {
     struct stat st;

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* "127.0.0.1:8080", "[::1]:8080", ":8080" and "*:8080" (all IPv6 and IPv4 addresses; "[::]:8080" is IPv6 alone),
- * "unix:/path", a relative path being made absolute. Names are not looked up. */
+/* "127.0.0.1:8080", "[::1]:8080", ":8080" and "*:8080" (all IPv6 and IPv4 addresses; "[::]:8080" is
+ * IPv6 alone), "unix:/path", a relative path being made absolute. Names are not looked up. */
 struct sock_address {
     char text[160]; /* as reports show it, normalised */
     socklen_t length;
@@ -21,17 +21,18 @@ struct sock_address {
     } addr;
 };
 
-/* Returns NULL when it is well-formed, else what is wrong with it: "the port must be 1 to 65535". Port 0 is allowed: the
- * kernel chooses. */
+/* Returns NULL when it is well-formed, else what is wrong with it: "the port must be 1 to 65535".
+ * Port 0 is allowed: the kernel chooses. */
 const char *sock_parse(const char *text, struct sock_address *address_out);
 
-/* Binds and listens: non-blocking, close-on-exec, SO_REUSEADDR, TCP_NODELAY (accepted sockets inherit it). A Unix
- * socket's file that nobody listens on any more is replaced, one in use is not (EADDRINUSE), nor is what is no socket
- * (EEXIST); it gets `mode`. Returns the descriptor or -1. Fills in a port that was 0. */
+/* Binds and listens: non-blocking, close-on-exec, SO_REUSEADDR, TCP_NODELAY (accepted sockets
+ * inherit it). A Unix socket's file that nobody listens on any more is replaced, one in use is not
+ * (EADDRINUSE), nor is what is no socket (EEXIST); it gets `mode`. Returns the descriptor or -1.
+ * Fills in a port that was 0. */
 int sock_listen(struct sock_address *address, int backlog, unsigned mode);
 
-/* The numeric host and port of a peer: "::1", 8080; an IPv4 client of a "*" listener as "192.0.2.1". For a Unix peer ""
- * and 0. */
+/* The numeric host and port of a peer: "::1", 8080; an IPv4 client of a "*" listener as
+ * "192.0.2.1". For a Unix peer "" and 0. */
 void sock_peer_text(const struct sockaddr *peer, char *host, size_t host_size, unsigned *port_out);
 
 int sock_set_nonblocking(int fd);

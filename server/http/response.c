@@ -10,7 +10,8 @@
 
 int response_status_code(const char *status)
 {
-    if (!char_is_digit(status[0]) || !char_is_digit(status[1]) || !char_is_digit(status[2]) || status[3] != ' ')
+    if (!char_is_digit(status[0]) || !char_is_digit(status[1]) || !char_is_digit(status[2]) ||
+        status[3] != ' ')
         return -1;
     if (status[0] < '2' || status[0] > '5')
         return -1;
@@ -25,7 +26,8 @@ struct special {
     enum response_field field;
 };
 
-/* PEP 3333's hop-by-hop list is that of RFC 2616 section 13.5.1, and the proxies' own Proxy-Connection. */
+/* PEP 3333's hop-by-hop list is that of RFC 2616 section 13.5.1, and the proxies' own
+ * Proxy-Connection. */
 static const struct special specials[] = {
     {"Date", FIELD_DATE},
     {"Server", FIELD_SERVER},
@@ -42,7 +44,8 @@ static const struct special specials[] = {
     {"Upgrade", FIELD_HOP_BY_HOP},
 };
 
-/* One bit for each first letter (lower case) that a special name has: most names are ruled out by it. */
+/* One bit for each first letter (lower case) that a special name has: most names are ruled out by
+ * it. */
 static bool may_be_special(unsigned char c)
 {
     const unsigned letters = 1u << ('d' - 'a') | 1u << ('s' - 'a') | 1u << ('c' - 'a') |

@@ -9,7 +9,8 @@
 
 #include "base/buf.h"
 
-/* The code of "200 OK", or -1: three digits from 200 to 599, a space, and a reason without control bytes (RFC 9112 section 4). */
+/* The code of "200 OK", or -1: three digits from 200 to 599, a space, and a reason without control
+ * bytes (RFC 9112 section 4). */
 int response_status_code(const char *status);
 
 /* What a header means to the server. */
@@ -22,8 +23,8 @@ enum response_field {
     FIELD_BAD         /* the name is no token, or the value has a control byte */
 };
 
-/* Appends "Name: value\r\n" unless it is bad or hop-by-hop. FIELD_BAD also with ENOMEM when memory has run out (errno is EINVAL
- * else). */
+/* Appends "Name: value\r\n" unless it is bad or hop-by-hop. FIELD_BAD also with ENOMEM when memory
+ * has run out (errno is EINVAL else). */
 enum response_field response_put_field(struct buf *out, const char *name, const char *value);
 
 /* A Content-Length's value, or -1. */

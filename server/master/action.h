@@ -1,7 +1,7 @@
 /* action.h: long-running actions (reload, restart) and who listens to their progress.
  *
- * An action reports by lines, each a JSON object; the last has "verdict". The listener may go away at
- * any time: the action goes on. One action at a time. */
+ * An action reports by lines, each a JSON object; the last has "verdict". The listener may go away
+ * at any time: the action goes on. One action at a time. */
 #ifndef MASTER_ACTION_H
 #define MASTER_ACTION_H
 

@@ -37,9 +37,8 @@ static void start(struct master *master, struct worker *worker)
     for (unsigned app = 0; app < master->config->app_count; app++) {
         const struct build *build = deploy_current(master->deploys, app);
 
-        pool_send(worker, &(struct message){.type = MESSAGE_COMMIT,
-                                            .app = app,
-                                            .generation = build->generation});
+        pool_send(worker, &(struct message){
+                              .type = MESSAGE_COMMIT, .app = app, .generation = build->generation});
     }
     pool_send(worker, &(struct message){.type = MESSAGE_START});
     worker->is_current = true;

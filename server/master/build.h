@@ -1,7 +1,7 @@
 /* build.h: one staged build of an app (a generation), and which worker holds which.
  *
- * The staged file lives as long as somebody needs it: the app it is current for, the deployment that
- * tries it, each worker that has it loaded. Whoever lets go last removes it. */
+ * The staged file lives as long as somebody needs it: the app it is current for, the deployment
+ * that tries it, each worker that has it loaded. Whoever lets go last removes it. */
 #ifndef MASTER_BUILD_H
 #define MASTER_BUILD_H
 
@@ -11,9 +11,9 @@
 struct build {
     unsigned app; /* index into config->apps */
     uint64_t generation;
-    char *path;         /* of the staged file, which need not be there yet */
-    char version[64];   /* the module's own, "" until it is known */
-    char build_id[41];  /* the linker's, in hex; "" when it has none */
+    char *path;        /* of the staged file, which need not be there yet */
+    char version[64];  /* the module's own, "" until it is known */
+    char build_id[41]; /* the linker's, in hex; "" when it has none */
     unsigned refs;
 };
 

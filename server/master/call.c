@@ -47,13 +47,14 @@ void call_gone(struct call *call)
 
     if (call->is_streaming)
         action_forget(call->master, call);
-    /* Given up by its connection, which has failed; a connection that is freed as a whole frees it. */
+    /* Given up by its connection, which has failed; a connection that is freed as a whole frees
+     * it. */
     if (call->is_streaming && evhttp_request_get_connection(request) == NULL)
         evhttp_request_free(request);
     call_done(call);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 /* How many bytes the UTF-8 character at `s` has; 0: it is none (RFC 3629 section 4). */
 static size_t utf8_length(const unsigned char *s)
@@ -194,7 +195,7 @@ void call_stream_line(struct call *call, const cJSON *line, bool is_last)
     }
 }
 
-/* ---- requests --------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 const char *call_path(const struct call *call)
 {

@@ -1,7 +1,8 @@
-/* call.h: one request of the control API and its answer: a JSON object, a text, or a stream of lines.
+/* call.h: one request of the control API and its answer: a JSON object, a text, or a stream of
+ * lines.
  *
- * A connection has one call at a time, so the struct lives as long as the connection: it is embedded
- * there, and an action's lines may come to it until call_gone. */
+ * A connection has one call at a time, so the struct lives as long as the connection: it is
+ * embedded there, and an action's lines may come to it until call_gone. */
 #ifndef MASTER_CALL_H
 #define MASTER_CALL_H
 

@@ -1,10 +1,10 @@
 /* control.c: the control socket. Requests go on to routes.c once a peer may ask at all.
  *
- * evhttp reads and writes; what it lacks is added here: who the peer is, a limit on connections, and
- * one time limit from a connection's begin, or its last answer, to the end of its next request. For
- * these each connection needs an entry from its first moment, which evhttp offers for requests only:
- * on_accept, where it asks for a bufferevent, therefore leaves a note, and on_greet, which runs
- * before any byte is read, learns from that bufferevent which connection it was for. */
+ * evhttp reads and writes; what it lacks is added here: who the peer is, a limit on connections,
+ * and one time limit from a connection's begin, or its last answer, to the end of its next request.
+ * For these each connection needs an entry from its first moment, which evhttp offers for requests
+ * only: on_accept, where it asks for a bufferevent, therefore leaves a note, and on_greet, which
+ * runs before any byte is read, learns from that bufferevent which connection it was for. */
 #include "master/control.h"
 
 #include <errno.h>
@@ -61,7 +61,7 @@ struct control {
     (EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | \
      EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
 
-/* ---- a connection's life ---------------------------------------------------------------------- */
+/* ---- a connection's life ---- */
 
 static void visitor_free(struct visitor *visitor)
 {
@@ -201,7 +201,7 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
     event_add(control->pause, &pause_time);
 }
 
-/* ---- a request's life ------------------------------------------------------------------------- */
+/* ---- a request's life ---- */
 
 static struct visitor *find_visitor(const struct control *control, struct evhttp_request *request)
 {
@@ -246,7 +246,7 @@ static void on_request(struct evhttp_request *request, void *arg)
                 "only root and the user that the server runs as may control it");
 }
 
-/* ---- the socket ------------------------------------------------------------------------------- */
+/* ---- the socket ---- */
 
 static const char going_on[] = "going on without a control socket";
 

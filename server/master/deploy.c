@@ -5,8 +5,8 @@
  *         |           `-> aborted (one refusal, death or time-out: nowhere)
  *         `-> rejected
  *
- * After the decision to commit nothing can make it fail; what follows is only waited for, boundedly.
- * A generation's number is used once, whatever became of it. */
+ * After the decision to commit nothing can make it fail; what follows is only waited for,
+ * boundedly. A generation's number is used once, whatever became of it. */
 #include "master/deploy.h"
 
 #include <errno.h>
@@ -492,8 +492,7 @@ void deploy_on_leaving(struct deploys *deploys, struct worker *worker)
 
 void deploy_on_gone(struct deploys *deploys, struct worker *worker, const char *how)
 {
-    bool was_preparing =
-        deploys->phase == PHASE_PREPARE && candidate_of(deploys, worker) != NULL;
+    bool was_preparing = deploys->phase == PHASE_PREPARE && candidate_of(deploys, worker) != NULL;
     char why[256];
 
     hold_drop_all(&worker->holds);
@@ -568,8 +567,8 @@ static int open_deployment(struct deploys *deploys, unsigned app)
     if (deploys->build == NULL)
         return -1;
     board_add(&master->board->deployments, 1);
-    deploys->receipt = receipt_new(app_of(deploys)->name, generation,
-                                   board_get(&master->board->deployments));
+    deploys->receipt =
+        receipt_new(app_of(deploys)->name, generation, board_get(&master->board->deployments));
     if (deploys->receipt == NULL) {
         build_unref(deploys->build);
         deploys->build = NULL;

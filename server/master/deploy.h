@@ -1,6 +1,6 @@
 /* deploy.h: putting a build of an app into service as a transaction: stage, preflight, prepare
- * beside the old one in every worker, commit everywhere or nowhere, wait a little for the old code to
- * go. action.h has the way in (action_reload) and the form of the receipt. */
+ * beside the old one in every worker, commit everywhere or nowhere, wait a little for the old code
+ * to go. action.h has the way in (action_reload) and the form of the receipt. */
 #ifndef MASTER_DEPLOY_H
 #define MASTER_DEPLOY_H
 

@@ -21,19 +21,19 @@ static bool has_range(size_t size, uint64_t offset, uint64_t length)
     return offset <= size && length <= size - offset;
 }
 
-static void read_header(const void *file, ElfW(Ehdr) *header)
+static void read_header(const void *file, ElfW(Ehdr) * header)
 {
     memcpy(header, file, sizeof(*header));
 }
 
 /* The i-th program header; the table's place was checked. */
-static void read_segment(const void *file, const ElfW(Ehdr) *header, unsigned i,
-                         ElfW(Phdr) *segment)
+static void read_segment(const void *file, const ElfW(Ehdr) * header, unsigned i,
+                         ElfW(Phdr) * segment)
 {
     memcpy(segment, (const char *)file + header->e_phoff + i * sizeof(*segment), sizeof(*segment));
 }
 
-static const char *header_problem(const ElfW(Ehdr) *header)
+static const char *header_problem(const ElfW(Ehdr) * header)
 {
     unsigned char class = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
 

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 struct home {
-    char *folder;     /* state_dir, or a private one that goes with the process */
-    char *spool;      /* FOLDER/spool: staged modules; empty after home_open */
+    char *folder; /* state_dir, or a private one that goes with the process */
+    char *spool;  /* FOLDER/spool: staged modules; empty after home_open */
     bool is_private;
-    int lock;         /* holds the flock; -1: none */
-    char *pid_file;   /* once it was written */
+    int lock;       /* holds the flock; -1: none */
+    char *pid_file; /* once it was written */
 };
 
 /* Creates, locks and tidies up. state_dir NULL: a private temporary folder.

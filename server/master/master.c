@@ -1,5 +1,5 @@
-/* master.c: the master process: its start, what its signals mean, and its end. Everything in between
- * happens in the loop, in the parts; here nothing is decided that they could decide. */
+/* master.c: the master process: its start, what its signals mean, and its end. Everything in
+ * between happens in the loop, in the parts; here nothing is decided that they could decide. */
 #include "master/master.h"
 
 #include <errno.h>
@@ -295,7 +295,8 @@ int master_main(struct config *config)
     log_set_role("master");
     if (log_open(config->log_file, config->log_level) != 0)
         fatal("log_file %s", config->log_file);
-    sock_raise_descriptor_limit(); /* connections are descriptors: the soft limit is no wish of anybody's */
+    sock_raise_descriptor_limit(); /* connections are descriptors: the soft limit is no wish of
+                                      anybody's */
     status = serve(&master, config);
     dismantle(&master);
     return status;

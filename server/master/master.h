@@ -1,9 +1,9 @@
 /* master.h: the master's parts and what they ask of each other.
  *
- * master.c is the process (start, signals, stop); spawn.c forks; pool.c keeps the workers, bringup.c
- * brings a fresh one up to date; deploy.c changes code; roll.c replaces processes; control.c is how
- * all of it is asked for from outside. The master never runs app code and never reads a client's
- * bytes. */
+ * master.c is the process (start, signals, stop); spawn.c forks; pool.c keeps the workers,
+ * bringup.c brings a fresh one up to date; deploy.c changes code; roll.c replaces processes;
+ * control.c is how all of it is asked for from outside. The master never runs app code and never
+ * reads a client's bytes. */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
@@ -38,23 +38,24 @@ struct master {
     struct signals *signals;
     struct pool *pool;
     struct deploys *deploys;
-    struct roll *roll;    /* NULL: no restart runs */
+    struct roll *roll; /* NULL: no restart runs */
     struct action action;
     struct control *control;
     enum urgency urgency;
     bool is_stopping;
-    bool is_ready;        /* the first workers were all ready once */
-    bool has_failed;      /* exit status 1: the first workers never became ready, ... */
+    bool is_ready;   /* the first workers were all ready once */
+    bool has_failed; /* exit status 1: the first workers never became ready, ... */
 };
 
-/* Serves until it is told to stop; returns the exit status. The configuration is checked already; its
- * addresses learn the ports that the kernel chose. */
+/* Serves until it is told to stop; returns the exit status. The configuration is checked already;
+ * its addresses learn the ports that the kernel chose. */
 int master_main(struct config *config);
 
 /* Ends everything: gracefully (drain, at most config->drain_timeout) or at once. Asked twice, the
  * quicker wins. */
 void master_stop(struct master *master, bool is_graceful);
-/* Log files anew, here and in the workers. 0, or -1 when ours cannot be opened (the log says so). */
+/* Log files anew, here and in the workers. 0, or -1 when ours cannot be opened (the log says
+ * so). */
 int master_reopen_logs(struct master *master);
 
 /* ---- told by the parts ---- */

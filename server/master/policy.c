@@ -37,7 +37,8 @@ static uint64_t delay_after(struct backoff *backoff, const struct unasked_end *e
         backoff->brief = 0;
         return 0;
     }
-    /* A module that crashes a moment after every start must not turn the master into a fork bomb. */
+    /* A module that crashes a moment after every start must not turn the master into a fork
+     * bomb. */
     if (++backoff->brief <= POLICY_BRIEF_FREE)
         return 0;
     return nth_delay(backoff->brief - POLICY_BRIEF_FREE);

@@ -9,11 +9,12 @@
 
 #include "base/clock.h"
 
-#define POLICY_DELAY_MIN   (100 * NS_PER_MS)
-#define POLICY_DELAY_MAX   (10 * NS_PER_SEC)
-#define POLICY_STEADY      (10 * NS_PER_SEC) /* up for so long, or no failure for so long: all is well */
-#define POLICY_BRIEF       (1 * NS_PER_SEC)  /* a ready worker that ends sooner did not last */
-#define POLICY_BRIEF_FREE  8 /* so many of them in a row are replaced at once */
+#define POLICY_DELAY_MIN (100 * NS_PER_MS)
+#define POLICY_DELAY_MAX (10 * NS_PER_SEC)
+/* Up for so long, or no failure for so long: all is well. */
+#define POLICY_STEADY      (10 * NS_PER_SEC)
+#define POLICY_BRIEF       (1 * NS_PER_SEC) /* a ready worker that ends sooner did not last */
+#define POLICY_BRIEF_FREE  8                /* so many of them in a row are replaced at once */
 #define POLICY_START_TRIES 3 /* so many crashes are forgiven before anything was ever ready */
 
 /* What the unasked ends of the past say about the next one. Starts as zeros. */

@@ -21,10 +21,10 @@
 #include "master/sentence.h"
 #include "master/spawn.h"
 
-#define STOP_GRACE  (1 * NS_PER_SEC)  /* after STOP, and past a drain's deadline */
-#define CUT_GRACE   (50 * NS_PER_MS)  /* a closed link and the process's end come together */
-#define EXIT_GRACE  (5 * NS_PER_SEC)  /* a process whose link is closed: fini, a leak check */
-#define REAP_GRACE  (20 * NS_PER_MS)  /* a link that a grandchild still holds open */
+#define STOP_GRACE (1 * NS_PER_SEC) /* after STOP, and past a drain's deadline */
+#define CUT_GRACE  (50 * NS_PER_MS) /* a closed link and the process's end come together */
+#define EXIT_GRACE (5 * NS_PER_SEC) /* a process whose link is closed: fini, a leak check */
+#define REAP_GRACE (20 * NS_PER_MS) /* a link that a grandchild still holds open */
 
 TAILQ_HEAD(worker_list, worker);
 
@@ -79,8 +79,8 @@ unsigned pool_count(const struct pool *pool, unsigned state)
     const struct worker *worker;
     unsigned count = 0;
 
-    TAILQ_FOREACH (worker, &pool->workers, link)
-        count += worker->state == state;
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    count += worker->state == state;
     return count;
 }
 
@@ -90,8 +90,8 @@ static unsigned count_staying(const struct pool *pool)
     const struct worker *worker;
     unsigned count = 0;
 
-    TAILQ_FOREACH (worker, &pool->workers, link)
-        count += pool_is_staying(worker) && !worker->is_extra;
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    count += pool_is_staying(worker) && !worker->is_extra;
     return count;
 }
 
@@ -99,9 +99,9 @@ static bool is_taken(const struct pool *pool, unsigned id)
 {
     const struct worker *worker;
 
-    TAILQ_FOREACH (worker, &pool->workers, link)
-        if (worker->id == id)
-            return true;
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    if (worker->id == id)
+        return true;
     return false;
 }
 
@@ -135,8 +135,8 @@ void pool_send_all(struct pool *pool, const struct message *message)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH (worker, &pool->workers, link)
-        pool_send(worker, message);
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    pool_send(worker, message);
 }
 
 static struct board_seat *seat_of(const struct worker *worker)
@@ -181,7 +181,8 @@ static void begin_leaving(struct worker *worker)
     worker->drained_at = clock_ns();
     set_state(worker, SEAT_DRAINING);
     if (!worker->is_reaped)
-        arm(&worker->timer, deadline + STOP_GRACE); /* at the deadline it cuts, and ends by itself */
+        arm(&worker->timer,
+            deadline + STOP_GRACE); /* at the deadline it cuts, and ends by itself */
     deploy_on_leaving(worker->pool->master->deploys, worker);
 }
 
@@ -204,23 +205,24 @@ void pool_drain_all(struct pool *pool)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH (worker, &pool->workers, link)
-        pool_drain(worker);
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    pool_drain(worker);
 }
 
 void pool_stop_all(struct pool *pool)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH (worker, &pool->workers, link)
-        stop_worker(worker);
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    stop_worker(worker);
 }
 
 void pool_kill_all(struct pool *pool)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH (worker, &pool->workers, link) {
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    {
         worker->is_asked = true;
         kill_worker(worker);
     }
@@ -343,9 +345,9 @@ bool pool_reap(struct pool *pool, pid_t pid, int status)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH (worker, &pool->workers, link)
-        if (worker->pid == pid && !worker->is_reaped)
-            break;
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    if (worker->pid == pid && !worker->is_reaped)
+        break;
     if (worker == NULL)
         return false;
     worker->is_reaped = true;
@@ -566,7 +568,8 @@ static struct worker *most_dispensable(const struct pool *pool)
 {
     struct worker *worker, *best = NULL;
 
-    TAILQ_FOREACH (worker, &pool->workers, link) {
+    TAILQ_FOREACH(worker, &pool->workers, link)
+    {
         if (!pool_is_staying(worker) || worker->is_extra)
             continue;
         if (best == NULL || worker->state < best->state ||

@@ -22,23 +22,23 @@ struct pool;
 struct worker {
     TAILQ_ENTRY(worker) link;
     struct pool *pool;
-    unsigned id;            /* its slot */
+    unsigned id; /* its slot */
     uint64_t incarnation;
     pid_t pid;
-    enum seat_state state;  /* as on the board; never SEAT_EMPTY */
+    enum seat_state state;   /* as on the board; never SEAT_EMPTY */
     struct channel *channel; /* NULL once the other end is closed */
-    struct hold_list holds; /* the builds it has loaded, or is loading */
-    bool is_extra;          /* beside the one it is to replace: not counted against the target */
-    bool is_current;        /* has been sent every app's current build and START */
+    struct hold_list holds;  /* the builds it has loaded, or is loading */
+    bool is_extra;           /* beside the one it is to replace: not counted against the target */
+    bool is_current;         /* has been sent every app's current build and START */
     bool was_ready;
-    bool is_asked;          /* its end is wanted: drained, stopped or killed by us */
-    bool is_replaced;       /* it ended unasked, and its successor is spawned or planned */
+    bool is_asked;    /* its end is wanted: drained, stopped or killed by us */
+    bool is_replaced; /* it ended unasked, and its successor is spawned or planned */
     bool is_reaped;
-    bool is_late;           /* had to be killed: it did not end in time */
-    int status;             /* wait status, once is_reaped */
+    bool is_late;                              /* had to be killed: it did not end in time */
+    int status;                                /* wait status, once is_reaped */
     uint64_t spawned_at, ready_at, drained_at; /* clock_ns(); 0: not yet */
-    struct event timer;     /* the next deadline, by state: ready, ended */
-    char *refusal;          /* why it was never ready; NULL: it did not say */
+    struct event timer;                        /* the next deadline, by state: ready, ended */
+    char *refusal;                             /* why it was never ready; NULL: it did not say */
 };
 
 /* NULL with errno. No worker is spawned before pool_start. */

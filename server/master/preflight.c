@@ -83,7 +83,8 @@ static int stage_and_limit(void *arg)
 
 /* ---- what it writes ---- */
 
-/* Past the limit it is read and dropped, so that the child never waits for us. False: no more now. */
+/* Past the limit it is read and dropped, so that the child never waits for us. False: no more
+ * now. */
 static bool read_output(struct preflight *preflight)
 {
     char rest[4096];
@@ -157,7 +158,8 @@ static void refuse_by_status(struct preflight *preflight, int status)
         sentence_set(&preflight->refusal, "crashed with signal %d (%s) %s", number,
                      strsignal(number), when);
     else
-        sentence_set(&preflight->refusal, "ended with exit status %d %s", WEXITSTATUS(status), when);
+        sentence_set(&preflight->refusal, "ended with exit status %d %s", WEXITSTATUS(status),
+                     when);
 }
 
 /* The first of these that holds is the reason. */

@@ -1,6 +1,6 @@
 /* preflight.h: a build is tried in a throwaway process: staged there, loaded, initialised and
- * self-tested by a worker without listeners, under tight limits. Whatever happens to that process is
- * an answer. */
+ * self-tested by a worker without listeners, under tight limits. Whatever happens to that process
+ * is an answer. */
 #ifndef MASTER_PREFLIGHT_H
 #define MASTER_PREFLIGHT_H
 

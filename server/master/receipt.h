@@ -19,12 +19,12 @@ enum outcome {
 struct receipt_worker {
     unsigned id;
     uint64_t incarnation;
-    bool is_ok;         /* prepared it */
+    bool is_ok; /* prepared it */
     bool is_committed;
-    bool is_unloaded;   /* the build before is gone from it, verified; or was never there */
-    uint64_t prepare;   /* ns */
-    uint64_t held;      /* what still held the build before when the receipt was written */
-    char *reason;       /* why it refused, or could not unload; NULL */
+    bool is_unloaded; /* the build before is gone from it, verified; or was never there */
+    uint64_t prepare; /* ns */
+    uint64_t held;    /* what still held the build before when the receipt was written */
+    char *reason;     /* why it refused, or could not unload; NULL */
 };
 
 struct receipt_times { /* ns */

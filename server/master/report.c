@@ -60,7 +60,8 @@ static void put_member(cJSON *object, const char *name, const struct stats_field
     }
 }
 
-/* The object that "connections.idle" is a member of, made when it is not there; *name_out "idle". */
+/* The object that "connections.idle" is a member of, made when it is not there; *name_out
+ * "idle". */
 static cJSON *object_of(cJSON *object, const char *path, const char **name_out)
 {
     const char *dot = strchr(path, '.');

@@ -1,6 +1,7 @@
 /* report_config.c: the configuration in force as JSON, under the names of the configuration file.
  *
- * The keys' meaning stands in etc/reeve.conf. A test holds this table against the one that reads. */
+ * The keys' meaning stands in etc/reeve.conf. A test holds this table against the one that
+ * reads. */
 #include "master/report.h"
 
 #include <stdio.h>

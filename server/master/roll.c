@@ -1,6 +1,6 @@
-/* roll.c: a rolling restart: for each worker in turn a replacement beside it; when that is ready the
- * old one drains, and the next is taken on without waiting for it. A replacement that does not get
- * ready ends the restart, and the old worker goes on serving. */
+/* roll.c: a rolling restart: for each worker in turn a replacement beside it; when that is ready
+ * the old one drains, and the next is taken on without waiting for it. A replacement that does not
+ * get ready ends the restart, and the old worker goes on serving. */
 #include "master/roll.h"
 
 #include <event2/event_struct.h>
@@ -25,9 +25,9 @@ struct roll {
     struct master *master;
     struct old *olds;
     size_t count;
-    size_t at; /* the one whose turn it is */
+    size_t at;                  /* the one whose turn it is */
     struct worker *replacement; /* starting, for olds[at]; NULL: none yet */
-    bool is_late; /* an old one had to be cut off */
+    bool is_late;               /* an old one had to be cut off */
     uint64_t begun_at;
     struct event begin;
 };
@@ -171,7 +171,8 @@ bool roll_on_leaving(struct master *master, const struct worker *worker)
 {
     struct roll *roll = master->roll;
 
-    if (roll == NULL || roll->replacement == NULL || find_old(roll, worker) != &roll->olds[roll->at])
+    if (roll == NULL || roll->replacement == NULL ||
+        find_old(roll, worker) != &roll->olds[roll->at])
         return false;
     roll->replacement->is_extra = false; /* it takes the place now */
     return true;

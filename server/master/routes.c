@@ -59,7 +59,7 @@ static const struct route routes[] = {
 
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
 
-/* ---- finding the route ------------------------------------------------------------------------ */
+/* ---- finding the route ---- */
 
 static bool path_matches(const char *pattern, const char *path, char argument[64])
 {
@@ -120,7 +120,7 @@ void routes_serve(struct call *call)
     refuse_unknown(call);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static void serve_index(struct call *call, const struct route *own)
 {
@@ -198,7 +198,7 @@ static void serve_metrics(struct call *call, const struct route *route)
     stats_free(stats);
 }
 
-/* ---- actions ---------------------------------------------------------------------------------- */
+/* ---- actions ---- */
 
 /* The first line may come before the action's start has returned. */
 static void on_line(const cJSON *line, bool is_last, void *arg)
@@ -277,7 +277,7 @@ static void serve_restart(struct call *call, const struct route *route)
     follow(call, start, detail);
 }
 
-/* ---- at once ---------------------------------------------------------------------------------- */
+/* ---- at once ---- */
 
 /* True when nothing may be changed any more; it was refused then. */
 static bool refuse_when_stopping(struct call *call)

@@ -1,5 +1,5 @@
-/* signals.h: the master's signals as ordinary read events, through a signalfd: libevent's own signal
- * pipe, which fork would share, is never used. */
+/* signals.h: the master's signals as ordinary read events, through a signalfd: libevent's own
+ * signal pipe, which fork would share, is never used. */
 #ifndef MASTER_SIGNALS_H
 #define MASTER_SIGNALS_H
 

@@ -53,8 +53,8 @@ static void close_span(int first, int last)
         close(fd);
 }
 
-/* CLOEXEC does nothing on fork. Closing all but what is kept, rather than what is known, stays right
- * when a library opens something of its own. */
+/* CLOEXEC does nothing on fork. Closing all but what is kept, rather than what is known, stays
+ * right when a library opens something of its own. */
 static void close_others(const struct heritage *heritage)
 {
     int from = STDERR_FILENO + 1;
@@ -69,7 +69,8 @@ static void close_others(const struct heritage *heritage)
     }
 }
 
-/* stdin is the terminal's, whose foreground group the child has just left: reading would stop it. */
+/* stdin is the terminal's, whose foreground group the child has just left: reading would stop
+ * it. */
 static void settle_stdio(int output)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);

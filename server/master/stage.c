@@ -1,5 +1,5 @@
-/* stage.c: reads the module into memory, looks at it there, writes it out. It does not load it: what
- * the code in it is good for is found out by preflight. */
+/* stage.c: reads the module into memory, looks at it there, writes it out. It does not load it:
+ * what the code in it is good for is found out by preflight. */
 #include "master/stage.h"
 
 #include <errno.h>

@@ -11,8 +11,8 @@ struct stage_result {
     char build_id[ELF_BUILD_ID_MAX];
 };
 
-/* Copies `from` to `to`, whose folder is made (mode 0700) and which must not be there yet. Returns 0,
- * or -1 with result->problem set and nothing left behind. */
+/* Copies `from` to `to`, whose folder is made (mode 0700) and which must not be there yet. Returns
+ * 0, or -1 with result->problem set and nothing left behind. */
 int stage_copy(const char *from, const char *to, struct stage_result *result);
 
 #endif

@@ -1,8 +1,8 @@
 /* conn.c: the life of a connection as a state machine: head, exchange, next head, close.
  *
- * Everything that happens to a connection ends in conn_advance: it makes every step that can be made now, sends what was
- * gathered, and settles (idle, waiting, closing). Only settle frees, and only there: whoever calls conn_advance does not
- * touch the connection afterwards. */
+ * Everything that happens to a connection ends in conn_advance: it makes every step that can be
+ * made now, sends what was gathered, and settles (idle, waiting, closing). Only settle frees, and
+ * only there: whoever calls conn_advance does not touch the connection afterwards. */
 #include "net/conn.h"
 
 #include <errno.h>
@@ -17,7 +17,8 @@
 
 /* More steps than this in one wake-up and the others have their turn first. */
 #define STEPS_A_TURN 256
-/* Gathered answers leave at the latest when they are this long: half of a socket's usual send buffer. */
+/* Gathered answers leave at the latest when they are this long: half of a socket's usual send
+ * buffer. */
 #define GATHER_MOST (64u << 10)
 
 /* ---- facts ---- */
@@ -70,7 +71,8 @@ void *conn_user(const struct conn *conn)
 
 /* ---- the end ---- */
 
-/* The peer has gone, or we gave it up. Whoever waits learns it; the connection is freed by settle. */
+/* The peer has gone, or we gave it up. Whoever waits learns it; the connection is freed by
+ * settle. */
 static void lose(struct conn *conn, int reason)
 {
     conn->is_gone = true;
@@ -147,7 +149,8 @@ static void open_exchange(struct conn *conn, size_t head_length)
         limit_stop(conn->net->limits, &conn->limit);
 }
 
-/* What was sent is no head, so where the next one would begin is not known: the app answers and ends it. */
+/* What was sent is no head, so where the next one would begin is not known: the app answers and
+ * ends it. */
 static void refuse(struct conn *conn, int status)
 {
     open_exchange(conn, buf_length(conn->in));

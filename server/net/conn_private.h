@@ -18,7 +18,8 @@ enum conn_state {
     CONN_EXCHANGE, /* the app has it */
     CONN_DISCARD,  /* the app left a part of the body: read past it */
     CONN_CLOSING,  /* nothing more is read as a request; closed once the output has left */
-    CONN_LINGER /* our side is shut: reads on, so that the peer gets its answer and not a reset (RFC 9112 section 9.6) */
+    CONN_LINGER /* our side is shut: reads on, so that the peer gets its answer and not a reset (RFC
+                   9112 section 9.6) */
 };
 
 enum conn_wait { WAIT_NONE, WAIT_READ, WAIT_WRITE };
@@ -51,8 +52,8 @@ struct conn {
     size_t held;        /* bytes at the end of `out` that must not leave yet */
     int queued;         /* bytes in the kernel's queue when LIMIT_WRITE was last looked at */
     size_t turn;        /* bytes moved since the app last waited: see conn_take_turns */
-    size_t
-        body_at; /* of in's bytes: where the unread body begins; before it lies the head, unless that is pinned */
+    size_t body_at; /* of in's bytes: where the unread body begins; before it lies the head, unless
+                       that is pinned */
     uint64_t discarded;
     struct head_scan scan;
     struct body body;
@@ -67,12 +68,13 @@ struct conn {
 };
 
 /* output.c */
-/* Before an app moves more: when it has moved much without waiting, the others have the loop first. 0, or -1 with errno.
- * [suspends] */
+/* Before an app moves more: when it has moved much without waiting, the others have the loop first.
+ * 0, or -1 with errno. [suspends] */
 int conn_take_turns(struct conn *conn);
 /* Writes what may leave, without waiting. 0, or -1 when the peer has gone. */
 int conn_push(struct conn *conn, int flags);
-/* At the end of LIMIT_WRITE: the peer has taken something since, though not enough for there to be room. */
+/* At the end of LIMIT_WRITE: the peer has taken something since, though not enough for there to be
+ * room. */
 bool conn_was_slow_only(struct conn *conn);
 /* Gathers bytes in front of those that are held. 0 or -1. */
 int conn_insert(struct conn *conn, const void *data, size_t size);

@@ -7,7 +7,8 @@
 #include "net/conn_private.h"
 #include "runtime/coro.h"
 
-/* From this many bytes on a body is read straight into the app's memory; below, through the buffer, together with what follows. */
+/* From this many bytes on a body is read straight into the app's memory; below, through the buffer,
+ * together with what follows. */
 #define DIRECT_READ 4096
 /* Less room than this behind the head is not worth a read. */
 #define LEAST_ROOM 512
@@ -23,7 +24,8 @@ static size_t receive(struct conn *conn, void *buffer, size_t size)
 
     if (n > 0) {
         conn->turn += (size_t)n;
-        /* A short read emptied the queue: the next byte makes a new edge. Not so a FIN that was announced already. */
+        /* A short read emptied the queue: the next byte makes a new edge. Not so a FIN that was
+         * announced already. */
         if ((size_t)n < size && !conn->has_fin)
             conn->is_readable = false;
         return (size_t)n;
@@ -80,7 +82,8 @@ static char *body_bytes(const struct conn *conn)
     return buf_bytes(conn->in) + conn->body_at;
 }
 
-/* Everything in the buffer but the head was used: room for more body, if need be in a buffer of its own. */
+/* Everything in the buffer but the head was used: room for more body, if need be in a buffer of its
+ * own. */
 static bool make_body_room(struct conn *conn)
 {
     if (!conn->pinned) {

@@ -65,7 +65,8 @@ static bool is_full(const struct net *net)
     return net->max_connections && net->conn_count >= net->max_connections;
 }
 
-/* What accept's manual lists as errors of the connection that was to be accepted, not of the listener. */
+/* What accept's manual lists as errors of the connection that was to be accepted, not of the
+ * listener. */
 static bool is_transient(int error)
 {
     return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM ||

@@ -1,7 +1,7 @@
 /* listener.h: accepts connections from a socket that the master bound, a bounded number a wake-up.
  *
- * Pauses while descriptors have run out or max_connections is reached; goes on when a connection has closed, or after a
- * moment. */
+ * Pauses while descriptors have run out or max_connections is reached; goes on when a connection
+ * has closed, or after a moment. */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 
@@ -10,8 +10,8 @@
 struct listener;
 struct net;
 
-/* `index` is the one in config->listens, `port` the TCP port (0: a Unix socket). Does not accept yet. NULL with errno. The
- * descriptor stays the caller's. */
+/* `index` is the one in config->listens, `port` the TCP port (0: a Unix socket). Does not accept
+ * yet. NULL with errno. The descriptor stays the caller's. */
 struct listener *listener_new(struct net *net, int fd, unsigned index, unsigned port);
 void listener_free(struct listener *listener);
 

@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "net/conn_private.h"
 
-/* A head and a small pipeline fit the first, a dozen short answers the second. Both leave room for malloc's header. */
+/* A head and a small pipeline fit the first, a dozen short answers the second. Both leave room for
+ * malloc's header. */
 #define IN_SIZE   4000
 #define OUT_SIZE  16000
 #define INS_KEPT  1024

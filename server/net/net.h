@@ -1,4 +1,5 @@
-/* net.h: what all connections of a worker share: loop, limits, buffers, counts, and whom a request goes to.
+/* net.h: what all connections of a worker share: loop, limits, buffers, counts, and whom a request
+ * goes to.
  *
  * Lifetime: the worker process. One struct, filled in by the worker and passed down. */
 #ifndef NET_NET_H
@@ -34,9 +35,11 @@ struct net {
     uint64_t max_body;        /* 0: no limit */
     unsigned max_connections; /* 0: no limit */
     void *app;                /* of the two callbacks */
-    /* A complete head has arrived. The app owns the exchange until it calls conn_finish, within this call or later. */
+    /* A complete head has arrived. The app owns the exchange until it calls conn_finish, within
+     * this call or later. */
     void (*on_request)(struct conn *conn);
-    /* A head is to be refused with `status`: the app answers, and ends the exchange with CONN_END_BY_SERVER. */
+    /* A head is to be refused with `status`: the app answers, and ends the exchange with
+     * CONN_END_BY_SERVER. */
     void (*on_refused)(struct conn *conn, int status);
     /* The last connection has gone. */
     void (*on_empty)(void *arg);
@@ -56,9 +59,11 @@ int net_open(struct net *net); /* 0, or -1 with errno */
 /* Every connection must be closed. */
 void net_close(struct net *net);
 
-/* From now on each answer ends its connection. Idle connections stay until their next answer or their limit. */
+/* From now on each answer ends its connection. Idle connections stay until their next answer or
+ * their limit. */
 void net_drain(struct net *net);
-/* Closes what has no exchange; what has one is cut, wakes with an error, and is closed when its exchange ends. */
+/* Closes what has no exchange; what has one is cut, wakes with an error, and is closed when its
+ * exchange ends. */
 void net_cut_all(struct net *net);
 
 #endif

@@ -11,7 +11,8 @@
 #include "net/conn_private.h"
 #include "runtime/coro.h"
 
-/* An app whose client is very fast, in either direction, lets the others have the loop after this many bytes. */
+/* An app whose client is very fast, in either direction, lets the others have the loop after this
+ * many bytes. */
 #define TURN        (1u << 20)
 #define FILE_STEP   (1u << 20)
 #define PIECES_STEP 64

@@ -1,5 +1,5 @@
-/* coro.c: starting, waiting, waking. A coroutine's own struct lies at the top of its stack, so that a short handler
- * touches one page in all. */
+/* coro.c: starting, waiting, waking. A coroutine's own struct lies at the top of its stack, so that
+ * a short handler touches one page in all. */
 #include "runtime/coro.h"
 
 #include <errno.h>
@@ -28,16 +28,16 @@ enum coro_state { CORO_IDLE, CORO_RUNNING, CORO_WAITING, CORO_WOKEN };
 struct coro {
     struct switch_context context; /* where it goes on; valid while it does not run */
     enum coro_state state;
-    int reason;                    /* of the wake-up */
+    int reason; /* of the wake-up */
     const char *waits_for;
     void (*fn)(void *arg);
     coro_after *after;
     void *arg;
     struct stack stack;
-    struct stack_class *class;     /* NULL: not pooled */
-    void *fake_stack;              /* AddressSanitizer's */
+    struct stack_class *class; /* NULL: not pooled */
+    void *fake_stack;          /* AddressSanitizer's */
     SLIST_ENTRY(coro) idle;
-    TAILQ_ENTRY(coro) queued;      /* in pool.waiting or pool.ready, as `state` says */
+    TAILQ_ENTRY(coro) queued; /* in pool.waiting or pool.ready, as `state` says */
 };
 
 /* Idle stacks of one size. Apps that ask for a size of their own are few. */
@@ -259,7 +259,8 @@ void coro_cancel_all(void)
         coro_wake(TAILQ_FIRST(&pool.waiting), ECANCELED);
 }
 
-/* Those that become ready meanwhile have their turn when the loop's other events have had theirs. */
+/* Those that become ready meanwhile have their turn when the loop's other events have had
+ * theirs. */
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct coro_queue now = TAILQ_HEAD_INITIALIZER(now);
@@ -301,7 +302,8 @@ int coro_sleep(uint64_t ns)
     uint64_t end = clock_ns() + ns, now;
     int reason = wait_for_timer(ns);
 
-    /* libevent counts from the start of the loop's round, so its timer may be early by what ran in the round before. */
+    /* libevent counts from the start of the loop's round, so its timer may be early by what ran in
+     * the round before. */
     while (reason == 0 && (now = clock_ns()) < end)
         reason = wait_for_timer(end - now + 1000);
     return reason;

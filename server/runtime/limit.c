@@ -47,7 +47,8 @@ static void expire(struct limits *limits, struct limit *limit, unsigned class)
     limits->on_expire(limit, class, limits->arg);
 }
 
-/* What expires may start again and come to the tail; it is young then, so the walk ends before it. */
+/* What expires may start again and come to the tail; it is young then, so the walk ends before
+ * it. */
 static void expire_older(struct limits *limits, unsigned class, uint64_t limit_since)
 {
     struct limit *limit;

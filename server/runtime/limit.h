@@ -1,7 +1,8 @@
-/* limit.h: time limits for very many holders: a list for each class, oldest first, and one timer for all.
+/* limit.h: time limits for very many holders: a list for each class, oldest first, and one timer
+ * for all.
  *
- * All in a class have the same limit, so joining at the tail keeps a list sorted: start, restart and stop are O(1). A limit
- * never fires early, and late by at most LIMIT_TICK. */
+ * All in a class have the same limit, so joining at the tail keeps a list sorted: start, restart
+ * and stop are O(1). A limit never fires early, and late by at most LIMIT_TICK. */
 #ifndef RUNTIME_LIMIT_H
 #define RUNTIME_LIMIT_H
 
@@ -19,7 +20,8 @@ struct limit { /* embedded in the holder; all zero: stopped */
     unsigned running; /* 0, or the class + 1 */
 };
 
-/* The limit was stopped just before; the callback may start it again, stop others, or free its holder. */
+/* The limit was stopped just before; the callback may start it again, stop others, or free its
+ * holder. */
 typedef void limit_on_expire(struct limit *limit, unsigned class, void *arg);
 
 /* durations[i] in ns; a class of 0 never expires. NULL with errno. */
@@ -27,8 +29,8 @@ struct limits *limits_new(struct event_base *base, const uint64_t *durations, un
                           limit_on_expire *on_expire, void *arg);
 void limits_free(struct limits *limits);
 
-/* Starts or restarts `limit` in a class, counted from `now` (clock_ns(), of a moment ago at most), or from when the one before it
- * was started, if that is later. */
+/* Starts or restarts `limit` in a class, counted from `now` (clock_ns(), of a moment ago at most),
+ * or from when the one before it was started, if that is later. */
 void limit_start(struct limits *limits, struct limit *limit, unsigned class, uint64_t now);
 void limit_stop(struct limits *limits, struct limit *limit);
 

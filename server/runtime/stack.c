@@ -1,4 +1,5 @@
-/* stack.c: maps stacks with a guard page below, so that an overflow faults instead of writing into a neighbour. */
+/* stack.c: maps stacks with a guard page below, so that an overflow faults instead of writing into
+ * a neighbour. */
 #include "runtime/stack.h"
 
 #include <errno.h>

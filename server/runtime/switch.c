@@ -26,9 +26,10 @@ void switch_prepare(struct switch_context *context, void *stack, size_t size,
     /* At reeve_switch_entry the stack pointer must be 16-byte aligned, so that its call leaves it
      * as the ABI wants it at a function's first instruction. */
     frame = (struct frame *)(top - sizeof *frame - 8);
-    *frame = (struct frame){.mxcsr = 0x1f80, .x87_control = 0x037f, .return_to = reeve_switch_entry};
+    *frame =
+        (struct frame){.mxcsr = 0x1f80, .x87_control = 0x037f, .return_to = reeve_switch_entry};
     frame->r13 = arg;
-    *(void (**)(void *))&frame->r12 = entry;
+    *(void (**)(void *)) & frame->r12 = entry;
     context->sp = frame;
 }
 

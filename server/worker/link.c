@@ -62,10 +62,8 @@ static void prepare(struct link *link, const struct message *message, struct app
         refuse(link, message, "memory has run out");
         return;
     }
-    *preparation = (struct preparation){.link = link,
-                                        .app = message->app,
-                                        .generation = message->generation,
-                                        .begun = clock_ns()};
+    *preparation = (struct preparation){
+        .link = link, .app = message->app, .generation = message->generation, .begun = clock_ns()};
     generation_prepare(app, message->generation, message->text, on_prepared, preparation);
 }
 

@@ -1,4 +1,5 @@
-/* worker.c: one process: its loop, its listeners, its life from boot over serving and draining to the end. */
+/* worker.c: one process: its loop, its listeners, its life from boot over serving and draining to
+ * the end. */
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@
 
 #define STACKS_KEPT 1024
 
-/* After so many callbacks the loop looks for new events: what makes itself ready again and again starves nobody. */
+/* After so many callbacks the loop looks for new events: what makes itself ready again and again
+ * starves nobody. */
 #define CALLBACKS_A_ROUND 256
 
 /* Requests that are cancelled at the end have so many rounds to unwind in. */
@@ -238,9 +240,8 @@ static int open_listeners(struct worker_process *worker)
     if (!worker->listeners)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        worker->listeners[i] =
-            listener_new(&worker->room.net, heritage->listeners[i], (unsigned)i,
-                         port_of(&heritage->config->listens[i].address));
+        worker->listeners[i] = listener_new(&worker->room.net, heritage->listeners[i], (unsigned)i,
+                                            port_of(&heritage->config->listens[i].address));
         if (!worker->listeners[i])
             return -1;
     }
@@ -285,8 +286,7 @@ static void open_access_log(struct worker_process *worker)
 
     if (!config->access_log || worker->heritage->is_preflight)
         return;
-    worker->room.access =
-        access_log_open(worker->base, config->access_log, config->access_format);
+    worker->room.access = access_log_open(worker->base, config->access_log, config->access_format);
     if (!worker->room.access)
         log_warn("access log %s; requests are served without it", config->access_log);
 }

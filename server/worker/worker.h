@@ -1,7 +1,9 @@
 /* worker.h: the one door from the master into a worker.
  *
- * A worker is one process with one loop. It knows what is in its heritage and what its link tells it, nothing else. A fresh worker is brought up to date by the same
- * messages as a running one: PREPARE and COMMIT for each app's current generation, then START. The preflight process is a worker without listeners. */
+ * A worker is one process with one loop. It knows what is in its heritage and what its link tells
+ * it, nothing else. A fresh worker is brought up to date by the same messages as a running one:
+ * PREPARE and COMMIT for each app's current generation, then START. The preflight process is a
+ * worker without listeners. */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
@@ -12,13 +14,14 @@
 #include "base/board.h"
 #include "base/config.h"
 
-/* What the master hands down at fork. All pointers stay valid in the child, which owns its copy of them. */
+/* What the master hands down at fork. All pointers stay valid in the child, which owns its copy of
+ * them. */
 struct heritage {
     const struct config *config;
-    const int *listeners;   /* one for each of config->listens; NULL in a preflight process */
+    const int *listeners; /* one for each of config->listens; NULL in a preflight process */
     struct board *board;
-    int link;               /* the worker's end of its channel */
-    unsigned id;            /* slot; in a preflight process a private scoreboard of one slot is used instead */
+    int link;    /* the worker's end of its channel */
+    unsigned id; /* slot; in a preflight process a private scoreboard of one slot is used instead */
     uint64_t incarnation;
     bool is_preflight;
 };
