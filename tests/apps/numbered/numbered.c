@@ -1,0 +1,103 @@
+/* numbered: answers which build it is, and from which process. Compiled with -DBUILD=N it is build N, with one of the
+ * others below a build that is no good. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <reeve/app.h>
+
+#ifndef BUILD
+#define BUILD 0
+#endif
+#define TEXT_(x) #x
+#define TEXT(x)  TEXT_(x)
+
+#ifdef MISSING_SYMBOL
+extern int reeve_no_such_function(void);
+#define BROKEN reeve_no_such_function() ||
+#else
+#define BROKEN
+#endif
+
+/* "build 7 pid 123\n": the number lies in the module's own data, so code that was unmapped could not say it. */
+static int answer(reeve_environ *environ, reeve_start_response *start_response)
+{
+    const char *text = reeve_printf(environ, "build %s pid %d\n", TEXT(BUILD), (int)getpid());
+
+    if (BROKEN start_response(environ, "200 OK", REEVE_HEADERS({"X-Build", TEXT(BUILD)})) != 0)
+        return -1;
+    return reeve_write(environ, text, strlen(text));
+}
+
+/* ?ms=N: waits first; ?forever: begins an answer that goes on, a line each 20 ms, until the client goes */
+static int numbered(reeve_environ *environ, reeve_start_response *start_response)
+{
+    const char *ms = reeve_query_get(environ, "ms");
+
+    if (reeve_query_get(environ, "crash") != NULL)
+        raise(SIGKILL);
+    if (ms != NULL && reeve_sleep((double)strtol(ms, NULL, 10) / 1000) != 0)
+        return -1;
+    if (reeve_query_get(environ, "forever") == NULL)
+        return answer(environ, start_response);
+    start_response(environ, "200 OK", REEVE_NO_HEADERS);
+    while (reeve_write(environ, "build " TEXT(BUILD) "\n", strlen("build " TEXT(BUILD) "\n")) ==
+               0 &&
+           reeve_flush(environ) == 0 && reeve_sleep(0.02) == 0)
+        ;
+    return -1;
+}
+
+static int init(reeve_module *module)
+{
+#ifdef FAIL_INIT
+    return reeve_refuse(module, "this build says no");
+#endif
+#ifdef FAIL_IN_WORKER
+    if (!reeve_is_preflight())
+        return reeve_refuse(module, "not in a worker");
+#endif
+#ifdef CRASH_INIT
+    abort();
+#endif
+#ifdef CRASH_IN_WORKER
+    if (!reeve_is_preflight())
+        raise(SIGKILL);
+#endif
+#ifdef HANG_INIT
+    for (;;)
+        pause();
+#endif
+#ifdef SLOW_IN_WORKER /* but the worker serves others meanwhile */
+    if (!reeve_is_preflight())
+        reeve_sleep(0.7);
+#endif
+#ifdef HANG_IN_WORKER
+    while (!reeve_is_preflight())
+        pause();
+#endif
+#ifdef CRASH_WITH_FILE /* only when the file of that name is there */
+    if (!reeve_is_preflight() && access(reeve_option(module, "crash_with"), F_OK) == 0)
+        _exit(3);
+#endif
+    (void)module;
+    return 0;
+}
+
+static int selftest(reeve_module *module)
+{
+#ifdef FAIL_SELFTEST
+    return reeve_refuse(module, "2 and 2 make 5");
+#endif
+    (void)module;
+    return 0;
+}
+
+#ifndef NO_DESCRIPTOR
+REEVE_APP(.name = "numbered", .version = "1.0." TEXT(BUILD), .init = init, .selftest = selftest,
+          .application = numbered);
+#else
+REEVE_API int (*const no_descriptor[])(void) = {(int (*)(void))numbered, (int (*)(void))init,
+                                                (int (*)(void))selftest};
+#endif
