@@ -505,27 +505,41 @@ void deploy_on_gone(struct deploys *deploys, struct worker *worker, const char *
     check_progress(deploys);
 }
 
+/* The first of those that have not answered what they were asked; all of them may hang. */
+static struct worker *suspect_silent(struct deploys *deploys, enum hold_state asked)
+{
+    struct worker *first = NULL;
+
+    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
+        const struct hold *hold = candidate_of(deploys, w);
+
+        if (hold == NULL || hold->state != asked)
+            continue;
+        pool_suspect(w);
+        if (first == NULL)
+            first = w;
+    }
+    return first;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct deploys *deploys = arg;
+    struct worker *silent;
     char why[64];
 
     (void)fd;
     (void)what;
     if (deploys->phase == PHASE_COMMIT || deploys->phase == PHASE_UNLOAD) {
+        suspect_silent(deploys, HOLD_PREPARED); /* its successor gets the new code */
         finish(deploys);
         return;
     }
     snprintf(why, sizeof(why), "it was not prepared within %g s",
              (double)deploys->master->config->prepare_timeout / (double)NS_PER_SEC);
-    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
-        const struct hold *hold = candidate_of(deploys, w);
-
-        if (hold != NULL && hold->state == HOLD_ASKED) {
-            abort_by(deploys, w, why);
-            return;
-        }
-    }
+    silent = suspect_silent(deploys, HOLD_ASKED);
+    if (silent != NULL)
+        abort_by(deploys, silent, why);
 }
 
 /* ---- preflight ---- */

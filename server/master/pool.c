@@ -21,10 +21,11 @@
 #include "master/sentence.h"
 #include "master/spawn.h"
 
-#define STOP_GRACE (1 * NS_PER_SEC) /* after STOP, and past a drain's deadline */
-#define CUT_GRACE  (50 * NS_PER_MS) /* a closed link and the process's end come together */
-#define EXIT_GRACE (5 * NS_PER_SEC) /* a process whose link is closed: fini, a leak check */
-#define REAP_GRACE (20 * NS_PER_MS) /* a link that a grandchild still holds open */
+#define STOP_GRACE    (1 * NS_PER_SEC)   /* after STOP, and past a drain's deadline */
+#define CUT_GRACE     (50 * NS_PER_MS)   /* a closed link and the process's end come together */
+#define EXIT_GRACE    (5 * NS_PER_SEC)   /* a process whose link is closed: fini, a leak check */
+#define SUSPECT_GRACE (2500 * NS_PER_MS) /* more than two heartbeats */
+#define REAP_GRACE    (20 * NS_PER_MS)   /* a link that a grandchild still holds open */
 
 TAILQ_HEAD(worker_list, worker);
 
@@ -373,6 +374,27 @@ static void on_deserted(struct worker *worker)
     balance(worker->pool);
 }
 
+void pool_suspect(struct worker *worker)
+{
+    if (worker->state != SEAT_SERVING || worker->suspected_at != 0)
+        return;
+    worker->suspected_at = clock_ns();
+    arm(&worker->timer, SUSPECT_GRACE);
+}
+
+static void check_suspect(struct worker *worker)
+{
+    const struct board_slot *slot = board_slot(worker->pool->master->board, worker->id);
+    uint64_t since = worker->suspected_at;
+    char name[POOL_NAME_MAX];
+
+    worker->suspected_at = 0;
+    if (board_get(&slot->heartbeat_at) >= since)
+        return;
+    log_warnx("%s pid %d hangs and is killed", pool_name(worker, name), (int)worker->pid);
+    kill_worker(worker);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -384,6 +406,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         bury(worker);
     } else if (worker->channel == NULL && worker->state != SEAT_DRAINING) {
         on_deserted(worker);
+    } else if (worker->state == SEAT_SERVING) {
+        check_suspect(worker);
     } else {
         seconds = (double)(clock_ns() - worker->spawned_at) / (double)NS_PER_SEC;
         if (worker->state == SEAT_STARTING && worker->refusal == NULL)

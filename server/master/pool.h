@@ -37,8 +37,9 @@ struct worker {
     bool is_late;                              /* had to be killed: it did not end in time */
     int status;                                /* wait status, once is_reaped */
     uint64_t spawned_at, ready_at, drained_at; /* clock_ns(); 0: not yet */
-    struct event timer;                        /* the next deadline, by state: ready, ended */
-    char *refusal;                             /* why it was never ready; NULL: it did not say */
+    uint64_t suspected_at; /* clock_ns(): of hanging, while it serves; 0: it is not */
+    struct event timer;    /* the next deadline, by state: ready, ended */
+    char *refusal;         /* why it was never ready; NULL: it did not say */
 };
 
 /* NULL with errno. No worker is spawned before pool_start. */
@@ -67,6 +68,10 @@ bool pool_has_free_slot(const struct pool *pool);
 /* 0, or -1 when it has gone, which is told by other ways soon. */
 int pool_send(struct worker *worker, const struct message *message);
 void pool_send_all(struct pool *pool, const struct message *message);
+
+/* It did not answer in time: when its loop does not turn either, within the time of two heartbeats,
+ * it is killed and so replaced. */
+void pool_suspect(struct worker *worker);
 
 /* Serves no more: finishes what it has, within config->drain_timeout. */
 void pool_drain(struct worker *worker);

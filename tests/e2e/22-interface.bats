@@ -108,7 +108,7 @@ EOF
 
 # ---- lengths ----
 
-@test "a declared Content-Length is kept: more is refused, less cuts the connection" {
+@test "a declared Content-Length is kept: more is refused, less is no answer" {
     assert_equal "$(get /too-long)" 12345
     assert_equal "$(header_of Content-Length /too-long)" 5
     run ! curl -sS "$URL/too-short"

@@ -1,0 +1,311 @@
+"""The benchmarks, in the order of their run. Each prints a table, and its bars through Bench.bar()."""
+import glob, json, os, resource, shlex, statistics, subprocess, time
+from concurrent.futures import ThreadPoolExecutor
+
+import peers
+from measure import (Client, Latency, Load, ask_for, get, ms, pss_bytes, ratios, start_wrk, run_wrk, table, take_turns,
+                     unsettled)
+from peers import HERE, ROOT, Missing
+
+CONNECTIONS = 64
+
+
+def cost_table(bench, title, what, base_name, most=None, goal="", **options):
+    """A row for each server that has `what`; ratios are to base_name's, and `most` is reeve's bar."""
+    servers = bench.yard.having(what)
+    print(f"{title}:")
+    costs = take_turns(servers, what, bench.rounds, folder=bench.folder, seconds=bench.seconds,
+                       connections=CONNECTIONS, **options)
+    base = costs.get(base_name)
+    rows = []
+    for name, cost in costs.items():
+        row = [name, f"{statistics.median(cost.rates):.0f}", f"{statistics.median(cost.costs):.2f}", "-", "-", ""]
+        if base:
+            each = ratios(cost, base)
+            ratio = statistics.median(each)
+            row[3:5] = f"{ratio:.2f}", f"{min(each):.2f}-{max(each):.2f}"
+            if most and name == "reeve":
+                row[5] = bench.bar(f"{title}: {name} / {base_name}", ratio, most) + goal
+        if cost.lost:
+            row[5] += f" {cost.lost} requests lost"
+        rows.append(row)
+    table(["server", "req/s", "us/req", f"x {base_name}", "range", "bar"], rows)
+
+
+# ---- CPU a request ----
+
+
+def hello(bench):
+    cost_table(bench, "hello, depth 1", "hello", "limit", 1.08, ", goal 1.05")
+    cost_table(bench, "hello, depth 16", "hello", "limit", 2.0, depth=16)
+
+
+def files(bench):
+    for size in peers.FILES:
+        cost_table(bench, f"files, {size}", size, "lighttpd", 1.0)
+
+
+def close(bench):
+    cost_table(bench, "hello, a new connection for each request", "close", "limit", is_closing=True)
+
+
+# ---- memory ----
+
+
+def open_clients(url, count, request):
+    clients = []
+    for _ in range(count):
+        clients.append(Client(url))
+        clients[-1].send(request)
+    return clients
+
+
+def close_all(clients):
+    for client in clients:
+        client.close()
+
+
+def open_idle(url, count):
+    """Keep-alive connections that have had one answer each."""
+    clients, request = [], ask_for(url)
+    for _ in range(count):
+        client = Client(url)
+        client.send(request)
+        client.answer()
+        clients.append(client)
+    return clients
+
+
+def idle_cost(server, count):
+    url = server.urls["hello"]
+    close_all(open_idle(url, 32))
+    time.sleep(0.2)
+    before = pss_bytes(server.pids())
+    clients = open_idle(url, count)
+    time.sleep(0.5)
+    grew = pss_bytes(server.pids()) - before
+    try:
+        for client in clients:
+            client.send(ask_for(url))
+            client.answer()
+        return grew / count
+    finally:
+        close_all(clients)
+        time.sleep(0.2)
+
+
+def idle(bench):
+    count = 1000 if bench.is_quick else 4000
+    print(f"memory of an idle keep-alive connection ({count} of them; the kernel's share is not counted):")
+    rows = []
+    for server in bench.yard.having("hello"):
+        try:
+            size = idle_cost(server, count)
+        except OSError as error:
+            rows.append([server.name, "-", f"no figure: {error}"])
+            continue
+        bar = bench.bar("bytes an idle connection", size, 1024) if server.name == "reeve" else ""
+        rows.append([server.name, f"{size:.0f}", bar])
+    table(["server", "bytes", "bar"], rows)
+
+
+# ---- many that wait ----
+
+
+def room_for_clients(bench):
+    """How many idle and how many sleeping connections the limit on descriptors allows here and in the server."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = 2000 if bench.is_quick else 10000
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, (hard - 300) // 2)
+
+
+def latency_row(bench, name, url, is_measured=True):
+    latency = Latency(url, 100 if bench.is_quick else 400)
+    bar = bench.bar(f"hello's worst ms, {name}", latency.worst * 1e3, 100) if is_measured else ""
+    return [name, ms(latency.median), ms(latency.p99), ms(latency.worst), bar]
+
+
+def waiting(bench):
+    count, server = room_for_clients(bench), bench.yard.get("reeve")
+    url, sleep = server.urls["hello"], server.urls["sleep"] + "?ms=60000"
+    close_all(open_clients(sleep, 32, ask_for(sleep)))
+    time.sleep(0.3)
+    print(f"one worker with {count} sleeping requests and {count} idle connections; hello meanwhile, in ms:")
+    rows = [latency_row(bench, "nothing else", url, is_measured=False)]
+    before = pss_bytes(server.pids())
+    idlers = open_idle(url, count)
+    idle_size = (pss_bytes(server.pids()) - before) / count
+    rows.append(latency_row(bench, f"{count} idle", url))
+    before = pss_bytes(server.pids())
+    sleepers = open_clients(sleep, count, ask_for(sleep))
+    time.sleep(0.3)
+    sleep_size = (pss_bytes(server.pids()) - before) / count
+    rows.append(latency_row(bench, f"{count} idle, {count} sleeping", url))
+    early = unsettled(idlers + sleepers)
+    begin = time.monotonic()
+    close_all(idlers + sleepers)
+    get(url)
+    gone = time.monotonic() - begin
+    table(["with", "median", "p99", "worst", "bar"], rows)
+    print(f"  memory: {idle_size:.0f} bytes an idle connection, {sleep_size:.0f} bytes a sleeping request"
+          f" with its connection; all hung up within {gone:.2f} s")
+    if early:
+        bench.fail(f"waiting: {early} connections were answered or closed before their time")
+
+
+# ---- reload under load ----
+
+NUMBERED = """#include <reeve/app.h>
+static int hello(reeve_environ *environ, reeve_start_response *start_response)
+{
+    start_response(environ, "200 OK", REEVE_HEADERS({"Content-Type", "text/plain"}));
+    return reeve_write(environ, "build " NUMBER "\\n", sizeof "build " NUMBER);
+}
+REEVE_APP(.name = "hello", .version = NUMBER ".0", .application = hello);
+""".replace('sizeof "build " NUMBER)', 'sizeof("build " NUMBER "\\n") - 1)')
+
+
+def compile_builds(folder, count):
+    source = peers.write(os.path.join(folder, "hello.c"), NUMBERED)
+
+    def build(number):
+        return peers.compile_c(os.path.join(folder, f"{number}.so"), "-shared", "-fPIC", "-fvisibility=hidden",
+                               "-Wl,-Bsymbolic-functions", f"-I{ROOT}/include", f'-DNUMBER="{number}"', source)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(build, range(count)))
+
+
+class ReeveReloads:
+    """Deploys build after build, each different from the one before."""
+
+    def __init__(self, bench, count):
+        self.control = os.path.join(peers.build_folder(), "bin/reevectl")
+        if not os.path.exists(self.control):
+            raise Missing("reevectl is not built")
+        folder = bench.yard.subfolder("reeve-reloads")
+        self.builds = compile_builds(folder, count + 1)
+        self.module = os.path.join(folder, "hello.so")
+        self.number = 0
+        self.install()
+        self.server = peers.start_reeve(folder, None, hello=self.module)
+        self.took, self.sizes = [], []
+
+    def install(self):
+        temp = self.module + ".new"
+        with open(self.builds[self.number % len(self.builds)], "rb") as f, open(temp, "wb") as g:
+            g.write(f.read())
+        os.rename(temp, self.module)
+
+    def reload(self):
+        self.number += 1
+        self.install()
+        begin = time.monotonic()
+        done = subprocess.run([self.control, "-s", self.server.control, "-j", "reload", "hello"], capture_output=True,
+                              text=True)
+        self.took.append(time.monotonic() - begin)
+        if done.returncode:
+            raise RuntimeError(f"reload {self.number} failed: {(done.stdout + done.stderr).strip()[-300:]}")
+        says, wanted = get(self.server.urls["hello"]), f"build {self.number % len(self.builds)}\n".encode()
+        if says != wanted:
+            raise RuntimeError(f"after reload {self.number} it answers {says!r} instead of {wanted!r}")
+        self.sizes.append(pss_bytes(self.server.pids()))
+
+    def mapped(self):
+        """How many generations the worker has mapped."""
+        names = set()
+        for pid in self.server.pids()[1:]:
+            with open(f"/proc/{pid}/maps") as maps:
+                names |= {line.split()[5] for line in maps if "/spool/" in line}
+        return len(names)
+
+    def remarks(self):
+        first, last = self.sizes[len(self.sizes) // 4], self.sizes[-1]
+        return (f"a reload takes {ms(statistics.median(self.took))} ms; memory {first / 1024:.0f} KB after"
+                f" {len(self.sizes) // 4 + 1} reloads, {last / 1024:.0f} KB after {len(self.sizes)};"
+                f" {self.mapped()} generation(s) mapped")
+
+
+class NginxReloads:
+    def __init__(self, bench, count):
+        self.server = peers.start_nginx(bench.yard.subfolder("nginx-reloads"), bench.yard.www)
+
+    def reload(self):
+        self.server.process.send_signal(peers.signal.SIGHUP)
+
+    def remarks(self):
+        return ""
+
+
+def under_load(bench, url, seconds, is_closing, reloads=0, reload=None):
+    wrk = start_wrk(bench.folder, url, 32, seconds, is_closing=is_closing)
+    try:
+        begin = time.monotonic() + 0.2
+        for i in range(reloads):
+            time.sleep(max(0, begin + i * (seconds - 0.5) / reloads - time.monotonic()))
+            reload()
+        if wrk.poll() is not None:
+            print("  (the load ended before the reloads did)")
+        return Load(wrk.communicate()[0])
+    finally:
+        wrk.kill()
+        wrk.wait()
+
+
+def reload_rows(bench, kind, count, seconds):
+    reloader = kind(bench, count)
+    name, url = reloader.server.name, reloader.server.urls["hello"]
+    rows = []
+    for is_closing in (False, True):
+        calm = under_load(bench, url, seconds, is_closing)
+        busy = under_load(bench, url, seconds, is_closing, count, reloader.reload)
+        lost = busy.errors + busy.refused
+        bar = bench.bar("requests lost by reloads", lost, 0) if name == "reeve" else ""
+        rows.append([name, "close" if is_closing else "keep-alive", busy.requests, lost, ms(calm.p99), ms(busy.p99),
+                     f"{busy.rate / calm.rate:.2f}", bar])
+    return rows, reloader.remarks()
+
+
+def reload(bench):
+    count, seconds = (8, 2) if bench.is_quick else (20, 4)
+    print(f"{count} reloads in {seconds} s under 32 connections:")
+    rows, remarks = [], []
+    for kind in (ReeveReloads, NginxReloads):
+        try:
+            more, remark = reload_rows(bench, kind, count, seconds)
+            rows += more
+            remarks += [remark] if remark else []
+        except Missing as why:
+            print(f"  left out: {why}")
+    if rows:
+        table(["server", "connections", "requests", "lost", "p99 ms calm", "p99 ms", "x calm req/s", "bar"], rows)
+    for remark in remarks:
+        print(f"  {remark}")
+
+
+# ---- coroutines ----
+
+
+def switch(bench):
+    build = peers.build_folder()
+    objects = [o for room in ("runtime", "base") for o in glob.glob(f"{build}/obj/server/{room}/*.o")]
+    if not objects:
+        raise Missing(f"no objects in {build}: run make first")
+    libraries = subprocess.run(["pkg-config", "--libs", "libevent_core", "libcjson", "libconfuse"],
+                               capture_output=True, text=True).stdout
+    binary = peers.compile_c(os.path.join(bench.folder, "switch"), f"-I{ROOT}/include", f"-I{ROOT}/server",
+                             f"{HERE}/switch.c", *objects, *shlex.split(libraries), "-pthread", "-ldl")
+    out = subprocess.run([binary], capture_output=True, text=True, check=True).stdout
+    print("coroutines:")
+    table(["what", "ns"], [line.split("\t") for line in out.splitlines()])
+
+
+ALL = {
+    "hello": (hello, "CPU a request, depth 1 and 16"),
+    "files": (files, "CPU a request, 10 KB and 1 MB"),
+    "close": (close, "CPU a request, a new connection each"),
+    "idle": (idle, "memory of an idle connection"),
+    "waiting": (waiting, "10,000 sleeping requests, 10,000 idle connections, and hello's latency meanwhile"),
+    "reload": (reload, "requests lost and latency while builds are deployed under load"),
+    "switch": (switch, "a coroutine switch, in nanoseconds"),
+}

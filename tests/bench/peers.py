@@ -1,0 +1,287 @@
+"""The servers that are compared: how each is started, on free loopback ports, with all its files in a folder of its own.
+
+A Server knows its URLs by what they serve ("hello", "close", "10 KB", "1 MB"); one that a peer does not have is left out of
+that table. Nothing here reads or writes a system service's configuration.
+"""
+import contextlib, os, shutil, signal, socket, subprocess, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+HELLO = "Hello, World!\n"
+FILES = {"10 KB": ("10k.bin", 10 << 10), "1 MB": ("1m.bin", 1 << 20)}
+
+_cpus = sorted(os.sched_getaffinity(0))
+SERVER_CPU, CLIENT_CPU = _cpus[0], _cpus[-1]  # the same one where there is only one
+
+
+class Missing(Exception):
+    """A peer or a tool that is not here, or did not start: one sentence why."""
+
+
+class Server:
+    def __init__(self, name, folder, command, port, urls, stop=signal.SIGTERM):
+        self.name, self.folder, self.port, self.stop_signal = name, folder, port, stop
+        self.urls = {what: f"http://127.0.0.1:{port}{path}" for what, path in urls.items()}
+        self.log = os.path.join(folder, "log")
+        with open(self.log, "wb") as log:
+            # A session of its own: Ctrl-C reaches this program alone, which then stops the servers.
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
+                                            start_new_session=True, preexec_fn=_on_server_cpu)
+        _running.append(self)
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self):
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            time.sleep(0.02)
+        said = self.last_words()
+        self.stop()
+        raise Missing(f"{self.name} did not start: {said}")
+
+    def last_words(self):
+        with open(self.log, errors="replace") as log:
+            return " | ".join(log.read().strip().splitlines()[-3:]) or "it said nothing"
+
+    def pids(self):
+        """Its own process and all beneath it."""
+        children = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/stat") as stat:
+                    children.setdefault(int(stat.read().rsplit(")", 1)[1].split()[1]), []).append(int(pid))
+        pids = [self.process.pid]
+        for pid in pids:
+            pids += children.get(pid, [])
+        return pids
+
+    def stop(self):
+        pids = self.pids()
+        _running[:] = [server for server in _running if server is not self]
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(5)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+        else:
+            pids = pids[1:]
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+_running = []
+
+
+def stop_all():
+    for server in list(_running):
+        server.stop()
+
+
+def _on_server_cpu():
+    os.sched_setaffinity(0, {SERVER_CPU})
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def program(name):
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    if not found:
+        raise Missing(f"{name} is not installed")
+    return found
+
+
+def build_folder():
+    return os.path.abspath(os.environ.get("REEVE_BUILD") or os.path.join(ROOT, "build"))
+
+
+def compile_c(output, *arguments):
+    command = [os.environ.get("CC") or "cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", output, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Missing(f"{os.path.basename(output)} was not compiled: {done.stderr.strip().splitlines()[:1]}")
+    return output
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def make_www(folder):
+    www = os.path.join(folder, "www")
+    os.mkdir(www)
+    for name, size in FILES.values():
+        with open(os.path.join(www, name), "wb") as f:
+            f.write(os.urandom(size))
+    return www
+
+
+def file_urls(prefix=""):
+    return {what: f"{prefix}/{name}" for what, (name, _) in FILES.items()}
+
+
+# ---- reeve ----------------------------------------------------------------------------------------------------------
+
+
+def start_reeve(folder, www, hello=None):
+    """With all bundled apps that are measured, or with `hello`, a module, alone."""
+    build, port = build_folder(), free_port()
+    apps = os.path.join(build, "apps")
+    text = f"""workers = 1
+control = "{folder}/control.sock"
+state_dir = "{folder}/state"
+keep_alive = 10m
+listen "127.0.0.1:{port}" {{ backlog = 4096 }}
+app "hello" {{ module = "{hello or apps + '/hello.so'}" }}
+"""
+    if not hello:
+        text += f"""app "files" {{ module = "{apps}/files.so" mount = "/files" option {{ root = "{www}" }} }}
+app "sleep" {{ module = "{apps}/sleep.so" mount = "/sleep" }}
+"""
+    os.mkdir(os.path.join(folder, "state"))
+    conf = write(os.path.join(folder, "reeve.conf"), text)
+    urls = {"hello": "/", "close": "/", "sleep": "/sleep", **file_urls("/files")}
+    server = Server("reeve", folder, [os.path.join(build, "bin/reeve"), "-c", conf], port, urls, stop=signal.SIGINT)
+    server.control = f"{folder}/control.sock"
+    return server
+
+
+# ---- peers ----------------------------------------------------------------------------------------------------------
+
+
+def start_limit(folder, www):
+    port = free_port()
+    binary = compile_c(os.path.join(folder, "limit"), os.path.join(HERE, "limit.c"))
+    return Server("limit", folder, [binary, str(port)], port, {"hello": "/"})
+
+
+def start_limit_closing(folder, www):
+    """The same, which ends each connection after its first answer: the limit for one connection a request."""
+    port = free_port()
+    binary = compile_c(os.path.join(folder, "limit"), os.path.join(HERE, "limit.c"))
+    return Server("limit", folder, [binary, str(port), "close"], port, {"close": "/"})
+
+
+def start_nginx(folder, www):
+    port, hello = free_port(), HELLO.replace("\n", "\\n")
+    user = "user root;" if os.geteuid() == 0 else ""  # the temporary folder is closed to others
+    temp = "\n    ".join(f"{kind}_temp_path {folder}/{kind};"
+                         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    conf = write(os.path.join(folder, "nginx.conf"), f"""{user}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr error;
+events {{ worker_connections 16384; }}
+http {{
+    {temp}
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    open_file_cache max=1000 inactive=60s;
+    open_file_cache_valid 1s;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+    types {{ application/octet-stream bin; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {www};
+        location = / {{ default_type text/plain; return 200 "{hello}"; }}
+    }}
+}}
+""")
+    command = [program("nginx"), "-e", "stderr", "-p", folder, "-c", conf]
+    return Server("nginx", folder, command, port, {"hello": "/", "close": "/", **file_urls()})
+
+
+def start_lighttpd(folder, www):
+    port = free_port()
+    write(os.path.join(www, "hello.txt"), HELLO)
+    conf = write(os.path.join(folder, "lighttpd.conf"), f"""server.bind = "127.0.0.1"
+server.port = {port}
+server.document-root = "{www}"
+server.pid-file = "{folder}/lighttpd.pid"
+server.max-fds = 16384
+server.max-connections = 8192
+server.listen-backlog = 4096
+server.max-keep-alive-requests = 1000000000
+server.max-keep-alive-idle = 600
+mimetype.assign = ( ".bin" => "application/octet-stream", ".txt" => "text/plain" )
+""")
+    command = [program("lighttpd"), "-D", "-f", conf]
+    # It has no canned answer, so its hello is a file of that content.
+    return Server("lighttpd", folder, command, port,
+                  {"hello": "/hello.txt", "close": "/hello.txt", **file_urls()})
+
+
+def start_h2o(folder, www):
+    port = free_port()
+    os.mkdir(os.path.join(folder, "hello"))
+    write(os.path.join(folder, "hello", "hello.txt"), HELLO)
+    user = "user: root" if os.geteuid() == 0 else ""
+    conf = write(os.path.join(folder, "h2o.conf"), f"""{user}
+listen: {{host: 127.0.0.1, port: {port}}}
+num-threads: 1
+max-connections: 8192
+http1-request-timeout: 600
+pid-file: {folder}/h2o.pid
+hosts:
+  default:
+    paths:
+      /hello: {{file.dir: {folder}/hello}}
+      /: {{file.dir: {www}}}
+""")
+    return Server("h2o", folder, [program("h2o"), "-m", "worker", "-c", conf], port,
+                  {"hello": "/hello/hello.txt", "close": "/hello/hello.txt", **file_urls()})
+
+
+# In the order of the tables' rows. reeve and limit are the yardsticks; peers follow.
+STARTERS = {
+    "limit": start_limit,
+    "limit, closing": start_limit_closing,
+    "reeve": start_reeve,
+    "nginx": start_nginx,
+    "lighttpd": start_lighttpd,
+    "h2o": start_h2o,
+}
+NEEDED = {"limit", "limit, closing", "reeve"}  # of the others, those that are missing are named and left out
+
+
+class Yard:
+    """The servers of one run: each is started when first asked for, and stays until the end."""
+
+    def __init__(self, folder, say):
+        self.folder, self.say, self.servers = folder, say, {}
+        self.www = make_www(folder)
+
+    def subfolder(self, name):
+        path = os.path.join(self.folder, name.replace(", ", "-"))
+        os.mkdir(path)
+        return path
+
+    def get(self, name):
+        if name not in self.servers:
+            try:
+                self.servers[name] = STARTERS[name](self.subfolder(name), self.www)
+            except Missing as why:
+                if name in NEEDED:
+                    raise
+                self.servers[name] = None
+                self.say(f"  without {name}: {why}")
+        return self.servers[name]
+
+    def having(self, what, *names):
+        """Those of the named (or all) that are here and serve `what`."""
+        servers = [self.get(name) for name in names or STARTERS]
+        return [server for server in servers if server and what in server.urls]
