@@ -68,8 +68,7 @@ static enum exit_status status_of_receipts(const cJSON *verdict)
     enum exit_status worst = status_of_outcome(json_text(verdict, "verdict"));
     int live = 0, others = 0;
 
-    cJSON_ArrayForEach(receipt, json_at(verdict, "receipts"))
-    {
+    cJSON_ArrayForEach (receipt, json_at(verdict, "receipts")) {
         if (status_of_outcome(json_text(receipt, "outcome")) == EXIT_DONE)
             live++;
         else

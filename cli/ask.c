@@ -66,8 +66,7 @@ static void show_app_names(const struct report *report)
 {
     const cJSON *app;
 
-    cJSON_ArrayForEach(app, json_at(report->json, "applications"))
-    {
+    cJSON_ArrayForEach (app, json_at(report->json, "applications")) {
         puts(app->string);
     }
 }

@@ -36,8 +36,7 @@ static void print_sockets(const cJSON *json)
     const cJSON *socket;
     const char *label = "listening";
 
-    cJSON_ArrayForEach(socket, json_at(json, "sockets"))
-    {
+    cJSON_ArrayForEach (socket, json_at(json, "sockets")) {
         print_label(label);
         human_print(stdout, json_text(socket, "address"));
         if (strcmp(json_text(socket, "name"), json_text(socket, "address")) != 0)
@@ -96,8 +95,7 @@ static void print_app_list(const cJSON *json)
     const cJSON *app;
     const char *label = "apps";
 
-    cJSON_ArrayForEach(app, json_at(json, "applications"))
-    {
+    cJSON_ArrayForEach (app, json_at(json, "applications")) {
         print_label(label);
         human_print(stdout, app->string);
         printf(" at ");
@@ -175,8 +173,7 @@ static void print_workers(const cJSON *json)
                                     "HEARTBEAT");
     const cJSON *worker;
 
-    cJSON_ArrayForEach(worker, json_at(json, "workers"))
-    {
+    cJSON_ArrayForEach (worker, json_at(json, "workers")) {
         const char *status = json_text(worker, "status");
 
         table_cell(table, COLOUR_NONE, "%.0f.%.0f", json_number(worker, "id"),
@@ -219,8 +216,7 @@ static void print_apps(const cJSON *json)
     struct table *table = table_new("APP|MOUNT|>GENERATION|" FIGURES);
     const cJSON *app;
 
-    cJSON_ArrayForEach(app, json_at(json, "applications"))
-    {
+    cJSON_ArrayForEach (app, json_at(json, "applications")) {
         table_cell(table, COLOUR_BOLD, "%s", app->string);
         table_cell(table, COLOUR_NONE, "%s", json_text(app, "mount"));
         table_cell(table, COLOUR_NONE, "%.0f", json_number(app, "generation"));
@@ -262,8 +258,7 @@ static void text_app(const struct report *report)
     print_label("reloads");
     printf("%.0f committed, %.0f refused\n\n", json_number(app, "reloads"),
            json_number(app, "refusals"));
-    cJSON_ArrayForEach(generation, json_at(app, "generations"))
-    {
+    cJSON_ArrayForEach (generation, json_at(app, "generations")) {
         table_cell(table, COLOUR_NONE, "%.0f", json_number(generation, "generation"));
         cell_count(table, generation, "held", COLOUR_NONE);
         add_figures(table, generation);
@@ -291,8 +286,7 @@ static void print_section(const char *kind, const char *name, const cJSON *secti
     printf("%s \"", kind);
     human_print(stdout, name);
     printf("\" {\n");
-    cJSON_ArrayForEach(item, section)
-    {
+    cJSON_ArrayForEach (item, section) {
         printf("    %s = ", item->string);
         print_value(item);
         putchar('\n');
@@ -305,11 +299,9 @@ static void text_config(const struct report *report)
 {
     const cJSON *item, *inner;
 
-    cJSON_ArrayForEach(item, report->json)
-    {
+    cJSON_ArrayForEach (item, report->json) {
         if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
-            cJSON_ArrayForEach(inner, item)
-            {
+            cJSON_ArrayForEach (inner, item) {
                 const char *name = inner->string;
 
                 print_section(item->string, name != NULL ? name : json_text(inner, "address"),
@@ -384,8 +376,7 @@ static void print_held(const cJSON *list)
     const cJSON *item;
     const char *separator = "; the old code is still held: by ";
 
-    cJSON_ArrayForEach(item, list)
-    {
+    cJSON_ArrayForEach (item, list) {
         printf("%s%.0f in worker %.0f", separator, json_number(item, "count"),
                json_number(item, "worker"));
         separator = ", by ";
@@ -455,8 +446,7 @@ static void text_verdict(const struct report *line)
     const cJSON *receipts = json_at(line->json, "receipts"), *receipt;
     const char *verdict = json_text(line->json, "verdict");
 
-    cJSON_ArrayForEach(receipt, receipts)
-    {
+    cJSON_ArrayForEach (receipt, receipts) {
         print_receipt(receipt);
     }
     if (strcmp(verdict, "done") == 0 || strcmp(verdict, "timed out") == 0)

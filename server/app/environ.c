@@ -250,9 +250,9 @@ static const struct override *find_override(const struct reeve_environ *request,
 {
     const struct override *override;
 
-    SLIST_FOREACH(override, &request->overrides, entry)
-    if (strcmp(override->name, name) == 0)
-        return override;
+    SLIST_FOREACH (override, &request->overrides, entry)
+        if (strcmp(override->name, name) == 0)
+            return override;
     return NULL;
 }
 
@@ -331,10 +331,10 @@ static int each_override(const struct reeve_environ *request, each_variable *eac
     const struct override *override;
     int result;
 
-    SLIST_FOREACH(override, &request->overrides, entry)
-    if (override->value && find_override(request, override->name) == override &&
-        (result = each(override->name, override->value, arg)))
-        return result;
+    SLIST_FOREACH (override, &request->overrides, entry)
+        if (override->value && find_override(request, override->name) == override &&
+            (result = each(override->name, override->value, arg)))
+            return result;
     return 0;
 }
 

@@ -224,9 +224,9 @@ struct generation *generation_find(const struct app *app, uint64_t number)
 {
     struct generation *generation;
 
-    LIST_FOREACH(generation, &app->generations, entry)
-    if (generation->number == number)
-        return generation;
+    LIST_FOREACH (generation, &app->generations, entry)
+        if (generation->number == number)
+            return generation;
     return NULL;
 }
 

@@ -49,13 +49,13 @@ struct channel {
 };
 
 static const char *const message_names[] = {
-    [MESSAGE_PREPARE] = "prepare", [MESSAGE_COMMIT] = "commit",
-    [MESSAGE_ABORT] = "abort",     [MESSAGE_START] = "start",
-    [MESSAGE_DRAIN] = "drain",     [MESSAGE_STOP] = "stop",
-    [MESSAGE_REOPEN] = "reopen",   [MESSAGE_PREPARED] = "prepared",
-    [MESSAGE_REFUSED] = "refused", [MESSAGE_COMMITTED] = "committed",
-    [MESSAGE_READY] = "ready",     [MESSAGE_UNLOADED] = "unloaded",
-    [MESSAGE_LEAVING] = "leaving",
+    [MESSAGE_PREPARE] = "prepare",     [MESSAGE_COMMIT] = "commit",
+    [MESSAGE_ABORT] = "abort",         [MESSAGE_START] = "start",
+    [MESSAGE_LAST_CALL] = "last call", [MESSAGE_DRAIN] = "drain",
+    [MESSAGE_STOP] = "stop",           [MESSAGE_REOPEN] = "reopen",
+    [MESSAGE_PREPARED] = "prepared",   [MESSAGE_REFUSED] = "refused",
+    [MESSAGE_COMMITTED] = "committed", [MESSAGE_READY] = "ready",
+    [MESSAGE_UNLOADED] = "unloaded",   [MESSAGE_LEAVING] = "leaving",
 };
 #define MESSAGE_NAMES (sizeof(message_names) / sizeof(message_names[0]))
 

@@ -19,6 +19,7 @@ enum message_type {
     MESSAGE_COMMIT,      /* app, generation: new requests go to it */
     MESSAGE_ABORT,       /* app, generation: forget it */
     MESSAGE_START,       /* everything was committed: accept connections */
+    MESSAGE_LAST_CALL,   /* nobody accepts after you: take the connections that are queued */
     MESSAGE_DRAIN,       /* value: deadline in ns from now; accept no more, finish, exit */
     MESSAGE_STOP,        /* exit at once */
     MESSAGE_REOPEN,      /* log files */

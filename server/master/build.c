@@ -63,9 +63,9 @@ struct hold *hold_find(const struct hold_list *holds, unsigned app, uint64_t gen
 {
     struct hold *hold;
 
-    LIST_FOREACH(hold, holds, link)
-    if (hold->build->app == app && hold->build->generation == generation)
-        return hold;
+    LIST_FOREACH (hold, holds, link)
+        if (hold->build->app == app && hold->build->generation == generation)
+            return hold;
     return NULL;
 }
 

@@ -259,8 +259,7 @@ static const char *fault_of(const struct call *call, const char *keys)
 
     if (!cJSON_IsObject(call->body))
         return "the body is no JSON object";
-    cJSON_ArrayForEach(item, call->body)
-    {
+    cJSON_ArrayForEach (item, call->body) {
         if (!is_among(keys, item->string))
             return "the body has a key that is not known here";
     }

@@ -208,8 +208,7 @@ static struct visitor *find_visitor(const struct control *control, struct evhttp
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
     struct visitor *visitor;
 
-    LIST_FOREACH(visitor, &control->visitors, link)
-    {
+    LIST_FOREACH (visitor, &control->visitors, link) {
         if (visitor->connection == connection)
             return visitor;
     }

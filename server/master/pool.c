@@ -80,8 +80,8 @@ unsigned pool_count(const struct pool *pool, unsigned state)
     const struct worker *worker;
     unsigned count = 0;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    count += worker->state == state;
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        count += worker->state == state;
     return count;
 }
 
@@ -91,8 +91,8 @@ static unsigned count_staying(const struct pool *pool)
     const struct worker *worker;
     unsigned count = 0;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    count += pool_is_staying(worker) && !worker->is_extra;
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        count += pool_is_staying(worker) && !worker->is_extra;
     return count;
 }
 
@@ -100,9 +100,9 @@ static bool is_taken(const struct pool *pool, unsigned id)
 {
     const struct worker *worker;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    if (worker->id == id)
-        return true;
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        if (worker->id == id)
+            return true;
     return false;
 }
 
@@ -136,8 +136,8 @@ void pool_send_all(struct pool *pool, const struct message *message)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    pool_send(worker, message);
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        pool_send(worker, message);
 }
 
 static struct board_seat *seat_of(const struct worker *worker)
@@ -206,24 +206,24 @@ void pool_drain_all(struct pool *pool)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    pool_drain(worker);
+    pool_send_all(pool, &(struct message){.type = MESSAGE_LAST_CALL});
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        pool_drain(worker);
 }
 
 void pool_stop_all(struct pool *pool)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    stop_worker(worker);
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        stop_worker(worker);
 }
 
 void pool_kill_all(struct pool *pool)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    {
+    TAILQ_FOREACH (worker, &pool->workers, link) {
         worker->is_asked = true;
         kill_worker(worker);
     }
@@ -346,9 +346,9 @@ bool pool_reap(struct pool *pool, pid_t pid, int status)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    if (worker->pid == pid && !worker->is_reaped)
-        break;
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        if (worker->pid == pid && !worker->is_reaped)
+            break;
     if (worker == NULL)
         return false;
     worker->is_reaped = true;
@@ -592,8 +592,7 @@ static struct worker *most_dispensable(const struct pool *pool)
 {
     struct worker *worker, *best = NULL;
 
-    TAILQ_FOREACH(worker, &pool->workers, link)
-    {
+    TAILQ_FOREACH (worker, &pool->workers, link) {
         if (!pool_is_staying(worker) || worker->is_extra)
             continue;
         if (best == NULL || worker->state < best->state ||

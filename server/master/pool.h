@@ -75,6 +75,7 @@ void pool_suspect(struct worker *worker);
 
 /* Serves no more: finishes what it has, within config->drain_timeout. */
 void pool_drain(struct worker *worker);
+/* Nobody is left to serve then. */
 void pool_drain_all(struct pool *pool);
 /* MESSAGE_STOP, and SIGKILL a second later. */
 void pool_stop_all(struct pool *pool);

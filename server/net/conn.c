@@ -178,6 +178,7 @@ static bool step_head(struct conn *conn)
             refuse(conn, status);
             return true;
         }
+        conn_may_read(conn);
     }
     if (!conn->is_readable)
         return false;

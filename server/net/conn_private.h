@@ -37,6 +37,7 @@ struct conn {
     uint8_t state;    /* enum conn_state */
     uint8_t wait;     /* enum conn_wait, of `waiter` */
     bool is_readable; /* the last edge may have more: read until EAGAIN or a short read */
+    bool was_short;   /* ... which it was: see conn_may_read */
     bool has_fin;     /* the peer's FIN was announced: read on to the end */
     bool is_eof;      /* ... and was read */
     bool is_gone;     /* nothing can be sent any more */
@@ -83,6 +84,10 @@ void conn_fini_output(struct conn *conn);
 /* input.c */
 /* One read into `in`: > 0 bytes, 0 nothing now (or the end: is_eof, is_gone). */
 size_t conn_fill(struct conn *conn);
+/* Whether a read is worth while, before waiting for more of what is incomplete: a short read emptied
+ * the queue, but a reset that came together with those bytes has no edge of its own. (With a complete
+ * request the answer's send learns of it.) */
+bool conn_may_read(struct conn *conn);
 /* Reads and drops; true when something was dropped or it ended: look again. */
 bool conn_discard_body(struct conn *conn);
 void conn_discard_all(struct conn *conn);

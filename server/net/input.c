@@ -22,11 +22,12 @@ static size_t receive(struct conn *conn, void *buffer, size_t size)
 {
     ssize_t n = recv(conn->fd, buffer, size, 0);
 
+    /* A short read emptied the queue: the next byte makes a new edge. Not so a FIN that was announced
+     * already. */
+    conn->was_short = n > 0 && (size_t)n < size && !conn->has_fin;
     if (n > 0) {
         conn->turn += (size_t)n;
-        /* A short read emptied the queue: the next byte makes a new edge. Not so a FIN that was
-         * announced already. */
-        if ((size_t)n < size && !conn->has_fin)
+        if (conn->was_short)
             conn->is_readable = false;
         return (size_t)n;
     }
@@ -40,6 +41,14 @@ static size_t receive(struct conn *conn, void *buffer, size_t size)
         conn_lost(conn);
     }
     return 0;
+}
+
+bool conn_may_read(struct conn *conn)
+{
+    if (conn->was_short && !conn->is_gone)
+        conn->is_readable = true;
+    conn->was_short = false;
+    return conn->is_readable;
 }
 
 /* Room in `in`, at least `least` bytes; a pinned head does not move, so nothing is moved here. */
@@ -215,7 +224,7 @@ ssize_t conn_read(struct conn *conn, void *buffer, size_t size)
             errno = ECONNRESET;
             return -1;
         }
-        if (!conn->is_readable && wait_for_bytes(conn) == -1)
+        if (!conn_may_read(conn) && wait_for_bytes(conn) == -1)
             return -1;
     }
 }
@@ -264,7 +273,9 @@ bool conn_discard_body(struct conn *conn)
         conn->state = CONN_CLOSING;
         return true;
     }
-    return conn->is_readable && (fill_body(conn) > 0 || conn->is_eof || conn->is_gone);
+    if (!conn_may_read(conn))
+        return false;
+    return fill_body(conn) > 0 || conn->is_eof || conn->is_gone || conn->is_readable;
 }
 
 void conn_discard_all(struct conn *conn)

@@ -126,6 +126,13 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     resume_accepting(arg);
 }
 
+void listener_take_queued(struct listener *listener)
+{
+    listener->net->now = clock_ns();
+    while (listener->is_started && !is_full(listener->net) && accept_one(listener))
+        ;
+}
+
 struct listener *listener_new(struct net *net, int fd, unsigned index, unsigned port)
 {
     struct listener *listener = calloc(1, sizeof *listener);

@@ -17,6 +17,8 @@ void listener_free(struct listener *listener);
 
 void listener_start(struct listener *listener);
 void listener_stop(struct listener *listener);
+/* Accepts what waits now, as far as there is room: the last thing before the socket is closed. */
+void listener_take_queued(struct listener *listener);
 
 /* There is a place again. */
 void listener_resume_paused(struct net *net);

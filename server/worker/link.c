@@ -143,6 +143,9 @@ static void on_message(struct channel *channel, const struct message *message, v
     case MESSAGE_START:
         link->orders.start(link->orders.arg);
         break;
+    case MESSAGE_LAST_CALL:
+        link->orders.last_call(link->orders.arg);
+        break;
     case MESSAGE_DRAIN:
         link->orders.drain(message->value, link->orders.arg);
         break;

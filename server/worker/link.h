@@ -10,6 +10,7 @@ struct room;
 /* What a message sets going outside the applications. */
 struct link_orders {
     void (*start)(void *arg);              /* accept connections */
+    void (*last_call)(void *arg);          /* nobody accepts after us: take what is queued */
     void (*drain)(uint64_t ns, void *arg); /* accept no more, end within ns */
     void (*stop)(void *arg); /* end at once; also when the master has gone: then drain is called */
     void (*reopen)(void *arg);   /* log files */

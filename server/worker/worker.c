@@ -73,6 +73,22 @@ static void stop_accepting(struct worker_process *worker)
     board_set(&worker->room.slot->is_accepting, 0);
 }
 
+/* Connections in the queue of a socket that nobody listens on any more would be reset. */
+static void take_queued(void *arg)
+{
+    struct worker_process *worker = arg;
+
+    for (size_t i = 0; worker->listeners && i < worker->heritage->config->listen_count; i++)
+        listener_take_queued(worker->listeners[i]);
+}
+
+/* A process that still holds the socket keeps clients waiting in a queue that it will not serve. */
+static void close_sockets(struct worker_process *worker)
+{
+    for (size_t i = 0; worker->listeners && i < worker->heritage->config->listen_count; i++)
+        close(worker->heritage->listeners[i]);
+}
+
 /* ---- ending ---- */
 
 static void leave(void *arg)
@@ -114,6 +130,7 @@ static void drain(uint64_t ns, void *arg)
     if (!worker->is_draining) {
         worker->is_draining = true;
         stop_accepting(worker);
+        close_sockets(worker);
         net_drain(&worker->room.net);
         board_set(&worker->room.slot->is_draining, 1);
         link_say_leaving(worker->link);
@@ -133,6 +150,7 @@ static void on_orphaned(void *arg)
         return;
     }
     log_warnx("the master has gone; this worker drains and ends");
+    take_queued(worker);
     drain(worker->heritage->config->drain_timeout, worker);
 }
 
@@ -294,6 +312,7 @@ static void open_access_log(struct worker_process *worker)
 static int open_link(struct worker_process *worker)
 {
     const struct link_orders orders = {.start = start_accepting,
+                                       .last_call = take_queued,
                                        .drain = drain,
                                        .stop = leave,
                                        .reopen = reopen,

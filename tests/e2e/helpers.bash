@@ -211,6 +211,13 @@ need() {
     done
 }
 
+# builds [N]: which builds of the numbered app answer N (40) requests, each on a connection of its own: "build 7"
+builds() {
+    curl -sSf --max-time 30 -H 'Connection: close' "$URL/?[1-${1:-40}]" >"$DIR/answers" || return 1
+    [ "$(wc -l <"$DIR/answers")" -eq "${1:-40}" ] || return 1
+    cut -d' ' -f1,2 "$DIR/answers" | sort -u
+}
+
 # ---- load ----------------------------------------------------------------------------------------------------------------
 
 # start_wrk [WRK OPTION...]: load from 32 connections until stop_wrk; returns when it runs
