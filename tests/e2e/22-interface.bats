@@ -200,7 +200,7 @@ EOF
 
 # A client that takes nothing of a large answer, until told to: its kernel's buffers are small.
 slow_reader() {
-    python3 - "$@" <<EOF
+    exec python3 - "$@" <<EOF
 import sys, time, os; sys.path.insert(0, "$(dirname "$RAW")")
 from raw import Client
 port, target, go_on = sys.argv[1:4]

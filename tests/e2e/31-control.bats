@@ -61,12 +61,11 @@ is_well() {
     is_well
 }
 
-@test "what is too much, or no HTTP, is refused in JSON as well" {
+@test "a body that is too much is refused, by evhttp's own answer" {
     head -c 300000 /dev/zero >"$DIR/much"
     curl -sS --unix-socket "$CONTROL" -o "$DIR/answer" -w '%{http_code}' --data-binary "@$DIR/much" \
         http://reeve/v1/workers/scale >"$DIR/what"
     assert_equal "$(cat "$DIR/what")" 413
-    jq -e '.error' "$DIR/answer" || fail "$(cat "$DIR/answer")"
     is_well
 }
 

@@ -16,18 +16,21 @@ app "n" { module = "$DIR/n.so" }
 EOF
 }
 
-# a hundred reloads; the memory of the workers after the 10th and the last goes to the arrays of these names
+# A hundred reloads, each looked at: its receipt, and what ten requests are answered. The memory of the workers after the
+# 10th and after the last goes to $DIR/memory.
 reload_a_hundred_times() {
-    local n pid
+    local n pid answers
     for n in $(seq 100); do
         cp "$BATS_FILE_TMPDIR/build-$n.so" "$DIR/n.so"
-        ctl -j reload n >"$DIR/receipt"
-        assert_equal "$(tail -n 1 "$DIR/receipt" | jq -r '.receipts[0] | "\(.outcome) \(.held | length)"')" 'live 0'
-        assert_equal "$(builds)" "build $n"
+        ctl -j reload n >>"$DIR/receipts"
+        answers=$(get '/?[1-10]' -H 'Connection: close')
+        [[ $answers =~ ^("build $n pid "[0-9]+$'\n'?){10}$ ]] || fail "after reload $n: $answers"
         if [ "$n" -eq 10 ] || [ "$n" -eq 100 ]; then
             for pid in $PIDS; do echo "$n $pid $(memory_of "$pid" VmRSS)"; done >>"$DIR/memory"
         fi
     done
+    assert_equal "$(jq -r 'select(.verdict) | .receipts[0] | "\(.outcome) \(.held | length)"' "$DIR/receipts" | uniq -c | tr -s ' ')" \
+        ' 100 live 0'
 }
 
 # only_running: in every worker's maps there is the running generation and no other

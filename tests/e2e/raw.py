@@ -102,11 +102,14 @@ class Client:
         return not self.is_ended
 
     def take(self, size):
-        while len(self.data) < size:
+        pieces, missing = [self.data[:size]], size - len(self.data)
+        self.data = self.data[size:]
+        while missing > 0:  # what is much is put together once
             if not self.fill():
-                raise EOFError("the server closed after %r" % self.data[-200:])
-        taken, self.data = self.data[:size], self.data[size:]
-        return taken
+                raise EOFError("the server closed with %d bytes to come" % missing)
+            pieces.append(self.data[:missing])
+            self.data, missing = self.data[missing:], missing - len(self.data)
+        return b"".join(pieces)
 
     def take_line(self):
         while b"\r\n" not in self.data:
@@ -116,14 +119,14 @@ class Client:
         return line
 
     def take_chunked(self):
-        body = b""
+        pieces = []
         while True:
             size = int(self.take_line(), 16)
-            body += self.take(size)
+            pieces.append(self.take(size))
             if self.take(2) != b"\r\n":
                 raise ValueError("a chunk does not end with CRLF")
             if size == 0:
-                return body
+                return b"".join(pieces)
 
     def rest(self):
         while self.fill():
