@@ -219,7 +219,7 @@ EOF
     pid=$(worker_pids)
     get /vector >/dev/null
     before=$(memory_of "$pid" VmRSS)
-    slow_reader "$PORT" '/big?mb=100' "$DIR/go" >"$DIR/out" 3>&- &
+    slow_reader "$PORT" '/big?mb=40' "$DIR/go" >"$DIR/out" 3>&- &
     local reader=$!
     started+=("$reader")
     wait_until grep -q sent "$DIR/out"
@@ -230,7 +230,7 @@ EOF
     is_sanitized || [ "$(memory_of "$pid" VmHWM)" -lt $((before + 4096)) ]
     touch "$DIR/go"
     wait "$reader"
-    assert_equal "$(tail -n 1 "$DIR/out")" $((100 * 1024 * 1024))
+    assert_equal "$(tail -n 1 "$DIR/out")" $((40 * 1024 * 1024))
     is_sanitized || [ "$(memory_of "$pid" VmHWM)" -lt $((before + 4096)) ]
     wait_until has_journal 'big has ended'
 }

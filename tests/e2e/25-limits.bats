@@ -7,10 +7,10 @@ load helpers
 setup_file() {
     start_reeve <<EOF
 workers       = 1
-head_timeout  = 400ms
-body_timeout  = 400ms
-keep_alive    = 400ms
-write_timeout = 400ms
+head_timeout  = 1s
+body_timeout  = 1s
+keep_alive    = 1s
+write_timeout = 1s
 app "hello"   { module = "$APPS/hello.so" }
 app "echo"    { module = "$APPS/echo.so" mount = "/echo" }
 app "sleep"   { module = "$APPS/sleep.so" mount = "/sleep" }
@@ -31,7 +31,7 @@ python() {
 client.send(b"GET / HTTP/1.1\r\nHos")
 answer = client.answer()
 assert answer.status == 408 and answer.get("Connection") == "close", answer.head
-assert since() > 0.35, since()
+assert since() > 0.95, since()
 assert client.rest() == b""
 EOF
 }
@@ -40,7 +40,7 @@ EOF
     python <<'EOF'
 client.sock.settimeout(0.05)
 got = b""
-while since() < 15:
+while since() < 18:
     client.send(b"a" if since() > 0.1 else b"GET /")
     try:
         got = client.sock.recv(4096)
@@ -48,7 +48,7 @@ while since() < 15:
     except TimeoutError:
         pass
 assert b" 408 " in got, got
-assert 0.35 < since() < 10, since()
+assert 0.95 < since() < 15, since()
 EOF
 }
 
@@ -56,29 +56,29 @@ EOF
     python <<'EOF'
 for _ in range(4):
     client.send(b"GET / HTTP/1.1\r\n")
-    time.sleep(0.2)
+    time.sleep(0.3)
     client.send(b"Host: a\r\n\r\n")
     assert client.answer().status == 200
-    time.sleep(0.1)
-assert since() > 1, since()
+assert since() > 1.1, since()
 EOF
 }
 
 @test "a connection on which nothing is said is closed without an answer" {
     python <<'EOF'
 assert client.rest() == b""
-assert since() > 0.35, since()
+assert since() > 0.95, since()
 EOF
 }
 
 @test "an idle connection is closed after keep_alive, silently, and each request starts that time anew" {
     python <<'EOF'
-for _ in range(5):
+for _ in range(4):
     assert client.ask("/").status == 200
-    time.sleep(0.2)
+    time.sleep(0.3)
+assert since() > 1.1, since()
 last = since()
 assert client.rest() == b""
-assert since() - last > 0.15, since() - last
+assert since() - last > 0.5, since() - last
 EOF
 }
 
@@ -93,23 +93,23 @@ EOF
 client.send(b"POST /streams/slow-read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
 answer = client.answer()
 assert answer.status == 408 and answer.get("Connection") == "close", answer.head
-assert since() > 0.35, since()
+assert since() > 0.95, since()
 
 client = Client(PORT)
 began = time.monotonic()
 client.send(b"POST /streams/slow-read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
-for n in range(10):
-    client.send(b"x")
-    time.sleep(0.1)
+for n in range(5):
+    client.send(b"xx")
+    time.sleep(0.3)
 answer = client.answer()
 assert answer.status == 200 and answer.body == b"read 10\n", answer.head
-assert since() > 0.9
+assert since() > 1.4
 EOF
 }
 
 @test "a request that runs long is not limited by any of these" {
     python <<'EOF'
-assert client.ask("/sleep?ms=1500").body == b"slept 1500 ms\n"
+assert client.ask("/sleep?ms=2500").body == b"slept 2500 ms\n"
 EOF
 }
 
@@ -119,7 +119,7 @@ client = Client(PORT, receive_buffer=4096)
 client.send(b"GET /streams/big?mb=6 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 total = 0
 while True:
-    if since() < 1.5: # well beyond write_timeout
+    if since() < 3: # well beyond write_timeout
         time.sleep(0.05)
         n = len(client.sock.recv(16384))
     else:
@@ -132,7 +132,7 @@ assert total > 6 << 20, total
 # The other one: what the kernel holds already arrives, then the connection is gone.
 client = Client(PORT, receive_buffer=4096)
 client.send(b"GET /streams/big?mb=50 HTTP/1.1\r\nHost: a\r\n\r\n")
-time.sleep(1)
+time.sleep(3)
 total = 0
 try:
     while total < 50 << 20:

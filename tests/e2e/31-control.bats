@@ -159,14 +159,13 @@ EOF
 
 @test "while the server stops, changes are refused with 503 and questions answered" {
     stop_reeve
-    start_reeve <<<"app \"sleep\" { module = \"$APPS/sleep.so\" }"
-    curl -sS -o /dev/null "$URL/?ms=4000" 3>&- &
-    started+=("$!")
-    wait_until is_equal 1 figure .requests.active
+    start_reeve <<<"app \"n\" { module = \"$TEST_APPS/numbered.so\" }"
+    hold /
     kill -TERM "$REEVE_PID"
     wait_until is_equal true figure .stopping
     refuses 503 stopping /v1/workers/scale --data '{"workers":3}'
     refuses 503 stopping /v1/workers/restart -X POST
+    release
     end_of "$REEVE_PID"
     assert_equal "$STATUS" 0
 }

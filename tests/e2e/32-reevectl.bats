@@ -138,15 +138,19 @@ EOF
 }
 
 @test "stop waits for the end: running requests are finished, and the process is gone" {
-    start_reeve <<<"app \"sleep\" { module = \"$APPS/sleep.so\" }"
-    curl -sS -o "$DIR/slept" "$URL/?ms=700" 3>&- &
-    local client=$!
-    wait_until is_equal 1 figure .requests.active
-    run -0 ctl stop
-    assert_output --partial "$REEVE_PID"
+    start_reeve <<<"app \"n\" { module = \"$TEST_APPS/numbered.so\" }"
+    hold /
+    "$REEVECTL" -s "$CONTROL" stop >"$DIR/out" 3>&- &
+    local stop=$!
+    started+=("$stop")
+    wait_until is_equal true figure .stopping
+    is_alive "$stop"
+    release
+    run -0 grep -q 'build 0' "$DIR/held"
+    wait "$stop"
     is_dead "$REEVE_PID"
-    wait "$client"
-    assert_equal "$(cat "$DIR/slept")" 'slept 700 ms'
+    run -0 cat "$DIR/out"
+    assert_output --partial "$REEVE_PID"
     end_of "$REEVE_PID"
     assert_equal "$STATUS" 0
 }

@@ -2,20 +2,24 @@
 # The master looks after its workers: those that die are replaced, signals mean what operators expect.
 load helpers
 
+WITH_HOLD="app \"n\" { module = \"$TEST_APPS/numbered.so\" }"
 WITH_SLEEP="app \"hello\" { module = \"$APPS/hello.so\" }
 app \"sleep\" { module = \"$APPS/sleep.so\" mount = \"/sleep\" }"
 
-# sleeper MS: a request in the background that takes so long; its answer goes to $DIR/slept, its client's pid to SLEEPER
+# answered: what was held has been answered well
+answered() { run -0 cat "$DIR/held" && assert_output --partial 'build 0'; }
+
+# sleeper MS: a request in the background that takes so long; its client's process id is SLEEPER
 sleeper() {
     local before
     before=$(figure .requests.active)
-    curl -sS -o "$DIR/slept" "$URL/sleep?ms=$1" 2>"$DIR/slept.error" 3>&- &
+    curl -sS -o /dev/null "$URL/sleep?ms=$1" 2>/dev/null 3>&- &
     SLEEPER=$!
     started+=("$SLEEPER")
     wait_until is_equal $((before + 1)) figure .requests.active
 }
 
-# serving_pids N: fails unless exactly N workers serve
+# serving N: fails unless exactly N workers serve
 serving() { is_equal "$1" eval 'worker_pids | wc -l'; }
 
 # ---- workers that die ----
@@ -59,17 +63,15 @@ serving() { is_equal "$1" eval 'worker_pids | wc -l'; }
 }
 
 @test "only the requests of the worker that is killed are lost" {
-    start_reeve <<<"$WITH_SLEEP"
-    sleeper 700
-    local idle
-    idle=$(figure '.workers[] | select(.active == 0) | .pid')
-    kill -KILL "$idle"
-    wait "$SLEEPER"
-    assert_equal "$(cat "$DIR/slept")" 'slept 700 ms'
-    sleeper 60000
+    start_reeve <<<"$WITH_HOLD"
+    hold /
+    kill -KILL "$(figure '.workers[] | select(.active == 0) | .pid')"
+    release
+    answered
+    hold /
     kill -KILL "$(figure '.workers[] | select(.active == 1) | .pid')"
-    run ! wait "$SLEEPER"
-    assert_equal "$(get /)" 'Hello, World!'
+    run ! release
+    assert_equal "$(builds 4)" 'build 0'
 }
 
 @test "a worker that dies before it is ready is tried again after a growing pause, and recovers" {
@@ -116,15 +118,16 @@ EOF
 }
 
 @test "a worker that somebody asks to end by TERM drains, and is replaced meanwhile" {
-    start_reeve <<<"$WITH_SLEEP"
-    sleeper 1000
+    start_reeve <<<"$WITH_HOLD"
+    hold /
     local busy
     busy=$(figure '.workers[] | select(.active == 1) | .pid')
     kill -TERM "$busy"
+    wait_until has_logged "pid $busy drains unasked"
     wait_until serving 2
     is_alive "$busy"
-    wait "$SLEEPER"
-    assert_equal "$(cat "$DIR/slept")" 'slept 1000 ms'
+    release
+    answered
     wait_until is_dead "$busy"
 }
 
@@ -147,11 +150,15 @@ EOF
 
 @test "fewer workers: those that go finish their requests first" {
     start_reeve <<<"workers = 3
-$WITH_SLEEP"
-    sleeper 700
+$WITH_HOLD"
+    local pid
+    hold /
+    pid=$(figure '.workers[] | select(.active == 1) | .pid')
     ctl scale 1 >/dev/null
-    wait "$SLEEPER"
-    assert_equal "$(cat "$DIR/slept")" 'slept 700 ms'
+    wait_until serving 1
+    is_alive "$pid"
+    release
+    answered
     wait_until is_equal 1 figure '.workers | length'
 }
 
@@ -169,16 +176,16 @@ max_workers = 3'
 # ---- the end ----
 
 @test "TERM: running requests are finished, whoever comes now is refused, exit status 0" {
-    start_reeve <<<"$WITH_SLEEP"
-    sleeper 1000
+    start_reeve <<<"$WITH_HOLD"
+    hold /
     local children
     children=$(pgrep -P "$REEVE_PID")
     kill -TERM "$REEVE_PID"
     refused() { curl -sS --max-time 5 "$URL/" 2>&1 | grep -q 'Failed to connect'; }
     wait_until refused
     is_alive "$REEVE_PID"
-    wait "$SLEEPER"
-    assert_equal "$(cat "$DIR/slept")" 'slept 1000 ms'
+    release
+    answered
     end_of "$REEVE_PID"
     assert_equal "$STATUS" 0
     # shellcheck disable=SC2086
@@ -254,13 +261,14 @@ $WITH_SLEEP"
 }
 
 @test "the master is killed: its workers finish what they have, and end" {
-    start_reeve <<<"$WITH_SLEEP"
-    sleeper 700
+    start_reeve <<<"$WITH_HOLD"
+    hold /
     local workers
     workers=$(worker_pids)
     kill -KILL "$REEVE_PID"
-    wait "$SLEEPER"
-    assert_equal "$(cat "$DIR/slept")" 'slept 700 ms'
+    wait_until has_logged 'the master has gone; this worker drains and ends'
+    release
+    answered
     # shellcheck disable=SC2086
     wait_until are_dead $workers
     end_of "$REEVE_PID"

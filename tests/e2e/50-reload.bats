@@ -114,19 +114,17 @@ EOF
 
 @test "a request that runs across a reload ends on the old code, which is kept until then" {
     begin 'unload_wait = 200ms'
-    curl -sS -o "$DIR/slept" "$URL/?ms=4000" 3>&- &
-    local client=$!
-    wait_until is_equal 1 figure .requests.active
+    hold /
     put 2
     run -0 ctl -j reload n
     assert_equal "$(verdict '"\(.verdict) \(.receipts[0].held | map(.count) | add)"')" 'live 1'
     assert_equal "$(figure '.applications.n.generations | map(select(.generation == 1))[0] | "\(.active) \(.held)"')" '1 1'
     run ! mapped 2
     serves 2
-    wait "$client"
-    assert_equal "$(cut -d' ' -f1,2 "$DIR/slept")" 'build 1'
-    wait_until mapped 2
     has_logged 'generation 2 is live, the old code is still held in 1 workers'
+    release
+    assert_equal "$(cut -d' ' -f1,2 "$DIR/held")" 'build 1'
+    wait_until mapped 2
 }
 
 @test "an answer that streams goes on through reloads on its own build, until its client goes" {

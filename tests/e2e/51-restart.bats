@@ -95,14 +95,22 @@ EOF
 }
 
 @test "a request that runs across a restart is finished by the old worker" {
-    begin
-    curl -sS -o "$DIR/slept" "$URL/sleep?ms=1200" 3>&- &
-    local client=$!
-    wait_until is_equal 1 figure .requests.active
-    run -0 ctl restart
-    wait "$client"
-    assert_equal "$(cat "$DIR/slept")" 'slept 1200 ms'
-    is_replaced
+    build_numbered "$DIR/n.so" 1
+    start_reeve <<<"app \"n\" { module = \"$DIR/n.so\" }"
+    PIDS=$(worker_pids)
+    hold /
+    local old
+    old=$(figure '.workers[] | select(.active == 1) | .pid')
+    ctl restart >"$DIR/out" 3>&- &
+    local restart=$!
+    started+=("$restart")
+    wait_until is_replaced
+    is_alive "$old"
+    is_alive "$restart"
+    release
+    assert_equal "$(cat "$DIR/held")" "build 1 pid $old"
+    wait "$restart"
+    is_dead "$old"
 }
 
 @test "what does not end in drain_timeout is cut, and the restart says so with exit status 6" {

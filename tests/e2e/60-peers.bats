@@ -113,12 +113,11 @@ put() { build_numbered "$DIR/n.so" "$1"; }
 @test "nginx in front: a graceful stop finishes what it has passed on" {
     begin
     start_nginx
-    curl -sS -o "$DIR/slept" "$URL/sleep?ms=800" 3>&- &
-    local client=$!
-    wait_until is_equal 1 figure .requests.active
+    hold /
     kill -TERM "$REEVE_PID"
-    wait "$client"
-    assert_equal "$(cat "$DIR/slept")" 'slept 800 ms'
+    wait_until has_logged 'SIGTERM: stopping when all requests are done'
+    release
+    assert_equal "$(cut -d' ' -f1,2 "$DIR/held")" 'build 1'
     # nginx's idle connections to it end with nginx.
     kill -QUIT "$NGINX"
     end_of "$NGINX"

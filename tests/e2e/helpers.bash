@@ -147,13 +147,21 @@ stop_reeve() {
     wait_until are_dead $children
 }
 
-# Ends what this process started. A child that was not waited for keeps its id, so no other process can be hit.
+# Ends what this process started: reeve at once, whatever it has to do, then its workers, should it have left some. A
+# child that was not waited for keeps its id, so no other process can be hit.
 end_started() {
-    local pid
-    for pid in "${started[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    local pid workers
+    workers=$(for pid in "${started[@]}"; do pgrep -P "$pid" || true; done)
+    for pid in "${started[@]}"; do
+        [ "$pid" != "${REEVE_PID:-}" ] || kill -QUIT "$pid" 2>/dev/null || true
+        kill -TERM "$pid" 2>/dev/null || true
+    done
     for pid in "${started[@]}"; do
         wait_until -t 5 is_dead "$pid" >/dev/null || kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
+    done
+    for pid in $workers; do
+        is_dead "$pid" || wait_until -t 5 is_dead "$pid" >/dev/null || kill -KILL "$pid" 2>/dev/null || true
     done
     started=()
 }
@@ -195,6 +203,23 @@ ctl() { "$REEVECTL" -s "$CONTROL" "$@"; }
 
 # raw ARGUMENT...: bytes as they are, see raw.py
 raw() { python3 "$RAW" "$@"; }
+
+# hold PATH: a request in the background that is not answered before release; PATH is that of an app which knows ?until=
+hold() {
+    local before
+    before=$(figure .requests.active)
+    rm -f "$DIR/released"
+    curl -sS -o "$DIR/held" "$URL$1?until=$DIR/released" 2>"$DIR/held.error" 3>&- &
+    HELD=$!
+    started+=("$HELD")
+    wait_until is_equal $((before + 1)) figure .requests.active
+}
+
+# release: lets it be answered, and waits for that; its answer is in $DIR/held
+release() {
+    touch "$DIR/released"
+    wait "$HELD"
+}
 
 # memory_of PID FIELD: VmRSS, VmHWM ... of /proc/PID/status, in KiB
 memory_of() { sed -nE "s/^$2:[[:space:]]*([0-9]+) kB/\1/p" "/proc/$1/status"; }

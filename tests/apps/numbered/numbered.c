@@ -30,23 +30,39 @@ static int answer(reeve_environ *environ, reeve_start_response *start_response)
     return reeve_write(environ, text, strlen(text));
 }
 
-/* ?ms=N: waits first; ?forever: begins an answer that goes on, a line each 20 ms, until the client goes */
+/* Until there is a file of that name. */
+static int wait_for(const char *path)
+{
+    while (access(path, F_OK) != 0)
+        if (reeve_sleep(0.01) != 0)
+            return -1;
+    return 0;
+}
+
+/* An answer without end, a line each 20 ms, until the client goes. */
+static int answer_forever(reeve_environ *environ, reeve_start_response *start_response)
+{
+    static const char line[] = "build " TEXT(BUILD) "\n";
+
+    start_response(environ, "200 OK", REEVE_NO_HEADERS);
+    while (reeve_write(environ, line, strlen(line)) == 0 && reeve_flush(environ) == 0 &&
+           reeve_sleep(0.02) == 0)
+        ;
+    return -1;
+}
+
+/* ?until=PATH: waits for that file first; ?forever: does not end; ?crash: takes the worker along */
 static int numbered(reeve_environ *environ, reeve_start_response *start_response)
 {
-    const char *ms = reeve_query_get(environ, "ms");
+    const char *until = reeve_query_get(environ, "until");
 
     if (reeve_query_get(environ, "crash") != NULL)
         raise(SIGKILL);
-    if (ms != NULL && reeve_sleep((double)strtol(ms, NULL, 10) / 1000) != 0)
+    if (until != NULL && wait_for(until) != 0)
         return -1;
-    if (reeve_query_get(environ, "forever") == NULL)
-        return answer(environ, start_response);
-    start_response(environ, "200 OK", REEVE_NO_HEADERS);
-    while (reeve_write(environ, "build " TEXT(BUILD) "\n", strlen("build " TEXT(BUILD) "\n")) ==
-               0 &&
-           reeve_flush(environ) == 0 && reeve_sleep(0.02) == 0)
-        ;
-    return -1;
+    if (reeve_query_get(environ, "forever") != NULL)
+        return answer_forever(environ, start_response);
+    return answer(environ, start_response);
 }
 
 static int init(reeve_module *module)
