@@ -65,5 +65,6 @@ reeve_switch_entry:
     .cfi_endproc
     .size reeve_switch_entry, . - reeve_switch_entry
 
-    .section .note.GNU-stack, "", @progbits
 #endif
+
+    .section .note.GNU-stack, "", %progbits

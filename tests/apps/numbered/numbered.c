@@ -21,13 +21,13 @@ extern int reeve_no_such_function(void);
 #endif
 
 /* "build 7 pid 123\n": the number lies in the module's own data, so code that was unmapped could not say it. */
-static int answer(reeve_environ *environ, reeve_start_response *start_response)
+static int answer(reeve_environ *env, reeve_start_response *start_response)
 {
-    const char *text = reeve_printf(environ, "build %s pid %d\n", TEXT(BUILD), (int)getpid());
+    const char *text = reeve_printf(env, "build %s pid %d\n", TEXT(BUILD), (int)getpid());
 
-    if (BROKEN start_response(environ, "200 OK", REEVE_HEADERS({"X-Build", TEXT(BUILD)})) != 0)
+    if (BROKEN start_response(env, "200 OK", REEVE_HEADERS({"X-Build", TEXT(BUILD)})) != 0)
         return -1;
-    return reeve_write(environ, text, strlen(text));
+    return reeve_write(env, text, strlen(text));
 }
 
 /* Until there is a file of that name. */
@@ -40,29 +40,29 @@ static int wait_for(const char *path)
 }
 
 /* An answer without end, a line each 20 ms, until the client goes. */
-static int answer_forever(reeve_environ *environ, reeve_start_response *start_response)
+static int answer_forever(reeve_environ *env, reeve_start_response *start_response)
 {
     static const char line[] = "build " TEXT(BUILD) "\n";
 
-    start_response(environ, "200 OK", REEVE_NO_HEADERS);
-    while (reeve_write(environ, line, strlen(line)) == 0 && reeve_flush(environ) == 0 &&
+    start_response(env, "200 OK", REEVE_NO_HEADERS);
+    while (reeve_write(env, line, strlen(line)) == 0 && reeve_flush(env) == 0 &&
            reeve_sleep(0.02) == 0)
         ;
     return -1;
 }
 
 /* ?until=PATH: waits for that file first; ?forever: does not end; ?crash: takes the worker along */
-static int numbered(reeve_environ *environ, reeve_start_response *start_response)
+static int numbered(reeve_environ *env, reeve_start_response *start_response)
 {
-    const char *until = reeve_query_get(environ, "until");
+    const char *until = reeve_query_get(env, "until");
 
-    if (reeve_query_get(environ, "crash") != NULL)
+    if (reeve_query_get(env, "crash") != NULL)
         raise(SIGKILL);
     if (until != NULL && wait_for(until) != 0)
         return -1;
-    if (reeve_query_get(environ, "forever") != NULL)
-        return answer_forever(environ, start_response);
-    return answer(environ, start_response);
+    if (reeve_query_get(env, "forever") != NULL)
+        return answer_forever(env, start_response);
+    return answer(env, start_response);
 }
 
 static int init(reeve_module *module)
