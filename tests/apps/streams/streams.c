@@ -9,7 +9,7 @@
 
 #include <reeve/app.h>
 
-typedef int serve(reeve_environ *environ, reeve_start_response *start_response);
+typedef int serve(reeve_environ *env, reeve_start_response *start_response);
 
 static const char *journal;
 
@@ -23,21 +23,21 @@ static void note(const char *line)
     close(fd);
 }
 
-static long number(reeve_environ *environ, const char *name)
+static long number(reeve_environ *env, const char *name)
 {
-    const char *text = reeve_query_get(environ, name);
+    const char *text = reeve_query_get(env, name);
 
     return text == NULL ? 0 : strtol(text, NULL, 10);
 }
 
-static int start(reeve_environ *environ, reeve_start_response *start_response)
+static int start(reeve_environ *env, reeve_start_response *start_response)
 {
-    return start_response(environ, "200 OK", REEVE_HEADERS({"Content-Type", "text/plain"}));
+    return start_response(env, "200 OK", REEVE_HEADERS({"Content-Type", "text/plain"}));
 }
 
-static int say(reeve_environ *environ, const char *text)
+static int say(reeve_environ *env, const char *text)
 {
-    return reeve_write(environ, text, strlen(text));
+    return reeve_write(env, text, strlen(text));
 }
 
 /* ---- iterables ---- */
@@ -67,33 +67,33 @@ static void close_pieces(void *state)
     note("closed");
 }
 
-static int respond(reeve_environ *environ, long count, long fails_at)
+static int respond(reeve_environ *env, long count, long fails_at)
 {
-    struct pieces *pieces = reeve_alloc(environ, sizeof(*pieces));
+    struct pieces *pieces = reeve_alloc(env, sizeof(*pieces));
 
     *pieces = (struct pieces){.count = count, .fails_at = fails_at};
-    return reeve_respond(environ, (reeve_iterable){next_piece, close_pieces, pieces});
+    return reeve_respond(env, (reeve_iterable){next_piece, close_pieces, pieces});
 }
 
 /* ?count=N&fails_at=N */
-static int iterable(reeve_environ *environ, reeve_start_response *start_response)
+static int iterable(reeve_environ *env, reeve_start_response *start_response)
 {
-    start(environ, start_response);
-    return respond(environ, number(environ, "count"), number(environ, "fails_at"));
+    start(env, start_response);
+    return respond(env, number(env, "count"), number(env, "fails_at"));
 }
 
-static int iterable_then_fails(reeve_environ *environ, reeve_start_response *start_response)
+static int iterable_then_fails(reeve_environ *env, reeve_start_response *start_response)
 {
-    start(environ, start_response);
-    respond(environ, 3, 0);
+    start(env, start_response);
+    respond(env, 3, 0);
     return -1;
 }
 
-static int iterable_twice(reeve_environ *environ, reeve_start_response *start_response)
+static int iterable_twice(reeve_environ *env, reeve_start_response *start_response)
 {
-    start(environ, start_response);
-    respond(environ, 1, 0);
-    return respond(environ, 2, 0) == -1 && errno == EALREADY ? 0 : -1;
+    start(env, start_response);
+    respond(env, 1, 0);
+    return respond(env, 2, 0) == -1 && errno == EALREADY ? 0 : -1;
 }
 
 /* ---- hooks ---- */
@@ -103,90 +103,89 @@ static void note_close(void *arg)
     note(arg);
 }
 
-static int hooks(reeve_environ *environ, reeve_start_response *start_response)
+static int hooks(reeve_environ *env, reeve_start_response *start_response)
 {
     static char first[] = "first", second[] = "second";
 
-    reeve_on_close(environ, note_close, first);
-    reeve_on_close(environ, note_close, second);
-    start(environ, start_response);
-    return say(environ, "hooked\n");
+    reeve_on_close(env, note_close, first);
+    reeve_on_close(env, note_close, second);
+    start(env, start_response);
+    return say(env, "hooked\n");
 }
 
-static int hooks_then_fails(reeve_environ *environ, reeve_start_response *start_response)
+static int hooks_then_fails(reeve_environ *env, reeve_start_response *start_response)
 {
     static char text[] = "after a failure";
 
     (void)start_response;
-    reeve_on_close(environ, note_close, text);
+    reeve_on_close(env, note_close, text);
     return -1;
 }
 
 /* ---- writing ---- */
 
 /* ?mb=N in pieces of 64 KiB, of which the last byte of each line tells the piece */
-static int big(reeve_environ *environ, reeve_start_response *start_response)
+static int big(reeve_environ *env, reeve_start_response *start_response)
 {
     static char piece[65536], ended[] = "big has ended";
-    long pieces = number(environ, "mb") * 16;
+    long pieces = number(env, "mb") * 16;
 
     memset(piece, 'x', sizeof(piece));
-    reeve_on_close(environ, note_close, ended);
-    start(environ, start_response);
+    reeve_on_close(env, note_close, ended);
+    start(env, start_response);
     for (long i = 0; i < pieces; i++)
-        if (reeve_write(environ, piece, sizeof(piece)) != 0) {
+        if (reeve_write(env, piece, sizeof(piece)) != 0) {
             note(errno == ETIMEDOUT ? "big: timed out" : errno == EPIPE ? "big: gone" : "big: ?");
             return -1;
         }
     return 0;
 }
 
-static int vector(reeve_environ *environ, reeve_start_response *start_response)
+static int vector(reeve_environ *env, reeve_start_response *start_response)
 {
     char one[] = "one ", two[] = "two ", three[] = "three\n";
     const struct iovec pieces[] = {{one, 4}, {NULL, 0}, {two, 4}, {three, 6}};
 
-    start(environ, start_response);
-    return reeve_writev(environ, pieces, 4);
+    start(env, start_response);
+    return reeve_writev(env, pieces, 4);
 }
 
 /* Three pieces that leave one by one. */
-static int flushed(reeve_environ *environ, reeve_start_response *start_response)
+static int flushed(reeve_environ *env, reeve_start_response *start_response)
 {
-    start(environ, start_response);
+    start(env, start_response);
     for (int i = 0; i < 3; i++)
-        if (say(environ, "piece\n") != 0 || reeve_flush(environ) != 0)
+        if (say(env, "piece\n") != 0 || reeve_flush(env) != 0)
             return -1;
     return 0;
 }
 
 /* ?path=&offset=&size= between two written lines */
-static int file(reeve_environ *environ, reeve_start_response *start_response)
+static int file(reeve_environ *env, reeve_start_response *start_response)
 {
-    const char *path = reeve_query_get(environ, "path");
+    const char *path = reeve_query_get(env, "path");
     int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     int result;
 
     if (fd == -1)
         return -1;
-    start(environ, start_response);
-    say(environ, "before\n");
-    result =
-        reeve_send_file(environ, fd, number(environ, "offset"), (size_t)number(environ, "size"));
+    start(env, start_response);
+    say(env, "before\n");
+    result = reeve_send_file(env, fd, number(env, "offset"), (size_t)number(env, "size"));
     if (result != 0)
         note(errno == EIO ? "file: EIO" : errno == EPIPE ? "file: gone" : strerror(errno));
     close(fd);
-    return result != 0 ? -1 : say(environ, "after\n");
+    return result != 0 ? -1 : say(env, "after\n");
 }
 
 /* ---- waiting ---- */
 
-static int until_gone(reeve_environ *environ, reeve_start_response *start_response)
+static int until_gone(reeve_environ *env, reeve_start_response *start_response)
 {
-    start(environ, start_response);
-    say(environ, "waiting\n");
-    reeve_flush(environ);
-    while (!reeve_is_gone(environ))
+    start(env, start_response);
+    say(env, "waiting\n");
+    reeve_flush(env);
+    while (!reeve_is_gone(env))
         if (reeve_sleep(0.02) != 0)
             return -1;
     note("gone");
@@ -196,14 +195,14 @@ static int until_gone(reeve_environ *environ, reeve_start_response *start_respon
 /* ---- reading ---- */
 
 /* Reads the body slowly, and tells its length: ?ms= between two reads */
-static int slow_read(reeve_environ *environ, reeve_start_response *start_response)
+static int slow_read(reeve_environ *env, reeve_start_response *start_response)
 {
     char buffer[4096];
-    double seconds = (double)number(environ, "ms") / 1000;
+    double seconds = (double)number(env, "ms") / 1000;
     long total = 0;
     ssize_t n;
 
-    while ((n = reeve_read(environ, buffer, sizeof(buffer))) > 0) {
+    while ((n = reeve_read(env, buffer, sizeof(buffer))) > 0) {
         total += n;
         reeve_sleep(seconds);
     }
@@ -213,44 +212,43 @@ static int slow_read(reeve_environ *environ, reeve_start_response *start_respons
                                   : "read: ?");
         return -1;
     }
-    start(environ, start_response);
-    return say(environ, reeve_printf(environ, "read %ld\n", total));
+    start(env, start_response);
+    return say(env, reeve_printf(env, "read %ld\n", total));
 }
 
 /* Answers without a look at the body. */
-static int unread(reeve_environ *environ, reeve_start_response *start_response)
+static int unread(reeve_environ *env, reeve_start_response *start_response)
 {
-    start(environ, start_response);
-    return say(environ, "not read\n");
+    start(env, start_response);
+    return say(env, "not read\n");
 }
 
 /* Reads half of it, answers, and leaves the rest. */
-static int half_read(reeve_environ *environ, reeve_start_response *start_response)
+static int half_read(reeve_environ *env, reeve_start_response *start_response)
 {
-    int64_t left = reeve_content_length(environ) / 2;
+    int64_t left = reeve_content_length(env) / 2;
     char buffer[4096];
     ssize_t n = 1;
 
     for (; left > 0 && n > 0; left -= n)
-        n = reeve_read(environ, buffer,
-                       left < (int64_t)sizeof(buffer) ? (size_t)left : sizeof(buffer));
-    start(environ, start_response);
-    return say(environ, "half read\n");
+        n = reeve_read(env, buffer, left < (int64_t)sizeof(buffer) ? (size_t)left : sizeof(buffer));
+    start(env, start_response);
+    return say(env, "half read\n");
 }
 
-/* ---- environ ---- */
+/* ---- env ---- */
 
-static int overrides(reeve_environ *environ, reeve_start_response *start_response)
+static int overrides(reeve_environ *env, reeve_start_response *start_response)
 {
     const char *before;
 
-    reeve_environ_set(environ, "app.user", "ada");
-    reeve_environ_set(environ, "PATH_INFO", "/changed");
-    reeve_environ_set(environ, "HTTP_X_OLD", NULL);
-    before = reeve_environ_get(environ, "HTTP_X_OLD");
-    start(environ, start_response);
-    return say(environ, reeve_printf(environ, "%s %s %s\n", reeve_environ_get(environ, "app.user"),
-                                     reeve_path(environ), before == NULL ? "removed" : before));
+    reeve_environ_set(env, "app.user", "ada");
+    reeve_environ_set(env, "PATH_INFO", "/changed");
+    reeve_environ_set(env, "HTTP_X_OLD", NULL);
+    before = reeve_environ_get(env, "HTTP_X_OLD");
+    start(env, start_response);
+    return say(env, reeve_printf(env, "%s %s %s\n", reeve_environ_get(env, "app.user"),
+                                 reeve_path(env), before == NULL ? "removed" : before));
 }
 
 static const struct {
@@ -273,13 +271,13 @@ static const struct {
     {"/overrides", overrides},
 };
 
-static int streams(reeve_environ *environ, reeve_start_response *start_response)
+static int streams(reeve_environ *env, reeve_start_response *start_response)
 {
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
-        if (strcmp(paths[i].path, reeve_path(environ)) == 0)
-            return paths[i].serve(environ, start_response);
-    start_response(environ, "404 Not Found", REEVE_NO_HEADERS);
-    return say(environ, "no such stream\n");
+        if (strcmp(paths[i].path, reeve_path(env)) == 0)
+            return paths[i].serve(env, start_response);
+    start_response(env, "404 Not Found", REEVE_NO_HEADERS);
+    return say(env, "no such stream\n");
 }
 
 static int init(reeve_module *module)
