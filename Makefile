@@ -211,11 +211,11 @@ format: deps-check ## Format all C files in place
 
 # ---- what must be installed -----------------------------------------------------------------------------------------
 
-NEED_BUILD := gcc libc6-dev make pkg-config libevent-dev libhttp-parser-dev libcjson-dev libconfuse-dev
-NEED_CHECK := $(NEED_BUILD) libcmocka-dev bats bats-support bats-assert bats-file parallel curl jq wrk nghttp2-client \
-              netcat-openbsd iproute2 procps util-linux python3 valgrind \
+NEED_BUILD := gcc libc6-dev make curl pkg-config libevent-dev libhttp-parser-dev libcjson-dev libconfuse-dev
+NEED_CHECK := $(NEED_BUILD) libcmocka-dev bats bats-support bats-assert bats-file parallel jq wrk nghttp2-client \
+              nginx-light netcat-openbsd iproute2 procps util-linux python3 valgrind \
               clang clang-format libclang-rt-14-dev cppcheck shellcheck
-NEED_ALL   := $(NEED_CHECK) nginx-light lighttpd
+NEED_ALL   := $(NEED_CHECK) lighttpd
 
 deps-build:
 	@.ci/need-packages $(NEED_BUILD)
@@ -236,6 +236,7 @@ BINDIR     := $(DESTDIR)$(PREFIX)/bin
 INCLUDEDIR := $(DESTDIR)$(PREFIX)/include/reeve
 APPDIR     := $(DESTDIR)$(PREFIX)/lib/reeve/apps
 PCDIR      := $(DESTDIR)$(PREFIX)/lib/pkgconfig
+COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 CONFDIR    := $(DESTDIR)$(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/reeve
 
 # $(call fill,IN,OUT): copies a file with the paths and flags of this installation.
@@ -243,15 +244,17 @@ fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' -e 's|build
        -e 's|@MODULE_CFLAGS@|$(MODULE_CFLAGS)|g' -e 's|@MODULE_LDFLAGS@|$(MODULE_LDFLAGS)|g' $1 >$2
 
 install: all ## Install into DESTDIR and PREFIX (/usr/local); a configuration that is there already stays
-	install -d $(BINDIR) $(INCLUDEDIR) $(APPDIR) $(PCDIR) $(CONFDIR)
+	install -d $(BINDIR) $(INCLUDEDIR) $(APPDIR) $(PCDIR) $(CONFDIR) $(COMPLETION)
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 include/reeve/*.h $(INCLUDEDIR)
 	install -m 755 $(APPS) $(APPDIR)
+	install -m 644 etc/completions/reevectl.bash $(COMPLETION)/reevectl
 	$(call fill,etc/reeve.pc.in,$(PCDIR)/reeve.pc)
 	test -e $(CONFDIR)/reeve.conf || $(call fill,etc/reeve.conf,$(CONFDIR)/reeve.conf)
 
 uninstall: ## Remove what install put there, except the configuration
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(APPDIR)/,$(notdir $(APPS))) $(PCDIR)/reeve.pc
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(APPDIR)/,$(notdir $(APPS))) $(PCDIR)/reeve.pc \
+	      $(COMPLETION)/reevectl
 	rm -rf $(INCLUDEDIR)
 	rmdir --ignore-fail-on-non-empty $(wildcard $(APPDIR) $(dir $(APPDIR)))
 

@@ -144,7 +144,7 @@ static enum reading read_arguments(int argc, char **argv, struct arguments *argu
 {
     opterr = 0; /* the sentences are ours */
     for (;;) {
-        int option = getopt_long(argc, argv, ":c:tvh", options, NULL);
+        int option = getopt_long(argc, argv, ":c:tvVh", options, NULL);
 
         switch (option) {
         case -1:
@@ -158,6 +158,7 @@ static enum reading read_arguments(int argc, char **argv, struct arguments *argu
             arguments->is_test = true;
             break;
         case 'v':
+        case 'V':
             puts("reeve " REEVE_VERSION);
             return READING_EXIT;
         case 'h':

@@ -94,7 +94,6 @@ static void finish(struct reeve_environ *request)
     enum conn_end end = end_of(request);
     uint64_t now = clock_ns();
 
-    request->room->net.now = now; /* the application may have taken its time */
     run_on_close(request);
     count_end(request, now - conn_arrived_at(conn));
     if (request->room->access)
@@ -102,7 +101,7 @@ static void finish(struct reeve_environ *request)
     request_free(request);
     if (generation)
         generation_release(generation);
-    conn_finish(conn, end);
+    conn_finish(conn, end, now);
 }
 
 /* What a missing answer means, by the body's error. */
@@ -319,7 +318,7 @@ static struct reeve_environ *begin(struct conn *conn)
 
     if (!request) {
         conn_cut(conn);
-        conn_finish(conn, CONN_END_BY_SERVER);
+        conn_finish(conn, CONN_END_BY_SERVER, room->net.now);
         return NULL;
     }
     board_add(&room->slot->requests, 1);

@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/libraries.h"
 #include "base/log.h"
 #include "runtime/coro.h"
 
 /* init may call libraries that are wasteful with stack; it runs once. */
 #define INIT_STACK (1u << 20)
+
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 /* What an application may ask for. */
 #define STACK_LEAST (32u << 10)
@@ -100,11 +103,14 @@ static void generation_free(struct generation *generation)
 
 /* ---- preparing ---- */
 
-/* Answers why the descriptor does not fit, or NULL. */
-static const char *check_descriptor(const struct generation *generation, char *text, size_t size)
+static bool is_name(const char *name)
 {
-    const reeve_app *app = generation->descriptor;
+    return name && *name && name[strspn(name, NAME_CHARACTERS)] == '\0';
+}
 
+/* The head of it is the same in all versions. Answers why it does not fit, or NULL. */
+static const char *check_version(const reeve_app *app, char *text, size_t size)
+{
     if (app->magic != REEVE_MAGIC)
         return "its reeve_app_descriptor has the wrong magic: was it made with REEVE_APP?";
     if (app->abi_major != REEVE_ABI_MAJOR || app->abi_minor > REEVE_ABI_MINOR) {
@@ -112,13 +118,18 @@ static const char *check_descriptor(const struct generation *generation, char *t
                  app->abi_major, app->abi_minor, REEVE_ABI_MAJOR, REEVE_ABI_MINOR);
         return text;
     }
-    if (app->size != sizeof *app) {
-        snprintf(text, size, "its descriptor has %u bytes, version %u.%u has %zu", app->size,
-                 app->abi_major, app->abi_minor, sizeof *app);
+    if (app->size < offsetof(reeve_app, name) || app->size > sizeof *app) {
+        snprintf(text, size, "its descriptor says that it has %u bytes, version %u.%u has %zu",
+                 app->size, app->abi_major, app->abi_minor, sizeof *app);
         return text;
     }
-    if (!app->name || !*app->name)
-        return "its descriptor has no .name";
+    return NULL;
+}
+
+static const char *check_fields(const reeve_app *app, char *text, size_t size)
+{
+    if (!is_name(app->name))
+        return "its descriptor's .name is not letters, digits, '-' and '_'";
     if (!app->version)
         return "its descriptor has no .version";
     if (!app->application)
@@ -129,6 +140,19 @@ static const char *check_descriptor(const struct generation *generation, char *t
         return text;
     }
     return NULL;
+}
+
+/* Takes a copy, in which fields that an older interface did not have are zero. */
+static const char *check_descriptor(struct generation *generation, const reeve_app *descriptor,
+                                    char *text, size_t size)
+{
+    const char *refusal = check_version(descriptor, text, size);
+
+    if (refusal)
+        return refusal;
+    memcpy(&generation->copy, descriptor, descriptor->size);
+    generation->descriptor = &generation->copy;
+    return check_fields(generation->descriptor, text, size);
 }
 
 static void prepared(struct generation *generation, const char *refusal)
@@ -173,17 +197,38 @@ static void after_init(bool is_done, void *arg)
         prepared(generation, generation->refusal[0] ? generation->refusal : NULL);
 }
 
+/* The linker speaks of our private copy; the operator knows the module by another name. */
+static const char *say_load_error(const struct generation *generation, char *text, size_t size)
+{
+    const char *error = dlerror();
+    size_t skip = strlen(generation->path);
+
+    if (strncmp(error, generation->path, skip) == 0)
+        snprintf(text, size, "%s%s", generation->app->config->module, error + skip);
+    else
+        snprintf(text, size, "%s", error);
+    return text;
+}
+
 static const char *load(struct generation *generation, char *text, size_t size)
 {
+    const reeve_app *descriptor;
+    char library[256];
+
     generation->handle = dlopen(generation->path, RTLD_NOW | RTLD_LOCAL);
-    if (!generation->handle) {
-        snprintf(text, size, "%s", dlerror());
+    if (!generation->handle)
+        return say_load_error(generation, text, size);
+    if (libraries_find_private(generation->handle, library, sizeof library)) {
+        snprintf(text, size,
+                 "it needs %s, a shared library of its own, which would stay as it is while an "
+                 "older build is loaded: link it statically",
+                 library);
         return text;
     }
-    generation->descriptor = dlsym(generation->handle, "reeve_app_descriptor");
-    if (!generation->descriptor)
+    descriptor = dlsym(generation->handle, "reeve_app_descriptor");
+    if (!descriptor)
         return "it has no REEVE_APP descriptor";
-    return check_descriptor(generation, text, size);
+    return check_descriptor(generation, descriptor, text, size);
 }
 
 void generation_prepare(struct app *app, uint64_t number, const char *path,

@@ -17,8 +17,9 @@ struct generation {
     struct app *app;
     LIST_ENTRY(generation) entry;
     uint64_t number;
-    void *handle; /* of dlopen */
-    const reeve_app *descriptor;
+    void *handle;                /* of dlopen */
+    const reeve_app *descriptor; /* NULL, or `copy` */
+    reeve_app copy;              /* of the module's, which may be an older, shorter one */
     struct board_column *column; /* NULL once a later generation took it over */
     unsigned holds;
     bool is_prepared; /* init succeeded: fini is owed */

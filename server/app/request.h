@@ -105,6 +105,13 @@ const char *request_id_text(const struct reeve_environ *request);
 /* What the application calls start_response. */
 reeve_start_response *response_start(void);
 
+/* Holds the head, complete with the guess that the body is `size` bytes, until it is settled. Only
+ * before RESPONSE_SENDING, without a length of the application's own. 0, or -1 with errno. */
+int response_guess(struct reeve_environ *request, size_t size);
+/* The head is settled now, whatever follows: bytes may leave. 0, or -1 with errno. */
+int response_settle(struct reeve_environ *request);
+/* The last `size` gathered bytes are the response so far, and do not leave yet. */
+void response_hold(struct reeve_environ *request, size_t size);
 /* The application declared a length, and gave less. */
 bool response_is_short(const struct reeve_environ *request);
 /* The response is complete: settles the head, ends the body. */

@@ -1,26 +1,18 @@
-/* respond.c: the response as the application makes it: head, framing, body.
+/* respond.c: the response's head and framing: begun, guessed, settled, ended.
  *
  * A response is put together in the connection's output and held there until its framing is
  * certain: the head is written with the Content-Length of what the body is so far, which is right
  * for whoever writes once and returns. When the body grows the tail of the head is rewritten; when
  * it must leave before its end is known, as chunked. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "app/generation.h"
 #include "app/request.h"
 #include "http/response.h"
 #include "net/conn.h"
-#include "runtime/coro.h"
 
-/* A body up to this long is held until its length is known. */
-#define GUESS_MOST (32u << 10)
-/* Pieces from this size on are sent from where they lie. */
-#define DIRECT_WRITE (16u << 10)
-/* Gathered output beyond this is sent before more is gathered. */
-#define GATHER_MOST (64u << 10)
-#define TAIL_MOST   160
+/* Room for the longest tail of a head: framing, Connection, empty line, and a first chunk's size. */
+#define TAIL_MOST 160
 
 static int fail(int error)
 {
@@ -28,7 +20,7 @@ static int fail(int error)
     return -1;
 }
 
-static void hold(struct reeve_environ *request, size_t size)
+void response_hold(struct reeve_environ *request, size_t size)
 {
     request->response.held = size;
     conn_hold(request->conn, size);
@@ -42,7 +34,7 @@ bool response_retract(struct reeve_environ *request)
         return false;
     if (response->held > 0)
         conn_out(request->conn)->end -= response->held;
-    hold(request, 0);
+    response_hold(request, 0);
     memset(response, 0, sizeof *response);
     return true;
 }
@@ -132,7 +124,7 @@ static int start_response(reeve_environ *request, const char *status, const reev
         return fail(error);
     }
     response->state = RESPONSE_STARTED;
-    hold(request, out->end - begin);
+    response_hold(request, out->end - begin);
     return 0;
 }
 
@@ -210,7 +202,7 @@ static int finish_head(struct reeve_environ *request, enum response_framing fram
     response->tail_at = response->held + out->end - before;
     put_tail(request, out, framing);
     response->body_at = response->held + out->end - before;
-    hold(request, response->body_at);
+    response_hold(request, response->body_at);
     return 0;
 }
 
@@ -237,7 +229,7 @@ static int rewrite_tail(struct reeve_environ *request, enum response_framing fra
     memmove(out->data + tail_at, out->data + scratch, out->end - scratch);
     out->end = tail_at + (out->end - scratch);
     response->body_at = response->tail_at + tail_size;
-    hold(request, out->end - begin);
+    response_hold(request, out->end - begin);
     return 0;
 }
 
@@ -255,8 +247,7 @@ static enum response_framing framing_without_guess(const struct reeve_environ *r
     return response_has_body(response->status) ? streaming(request) : FRAMING_NONE;
 }
 
-/* The head is settled now, whatever follows: bytes may leave. */
-static int settle(struct reeve_environ *request)
+int response_settle(struct reeve_environ *request)
 {
     struct response *response = &request->response;
     int result = 0;
@@ -268,198 +259,28 @@ static int settle(struct reeve_environ *request)
     if (result == -1)
         return -1;
     response->state = RESPONSE_SENDING;
-    hold(request, 0);
+    response_hold(request, 0);
     return 0;
 }
 
 void response_release(struct reeve_environ *request)
 {
     if (request->response.state == RESPONSE_GUESSED)
-        settle(request);
+        response_settle(request);
     conn_flush(request->conn);
 }
 
-/* ---- the body ---- */
-
-static size_t total_size(const struct iovec *pieces, int count)
-{
-    size_t size = 0;
-
-    for (int i = 0; i < count; i++)
-        size += pieces[i].iov_len;
-    return size;
-}
-
-static int gather(struct reeve_environ *request, const struct iovec *pieces, int count, size_t size)
-{
-    struct buf *out = conn_out(request->conn);
-
-    if (!out || buf_reserve(out, size) == -1)
-        return fail(ENOMEM);
-    for (int i = 0; i < count; i++)
-        if (pieces[i].iov_len > 0)
-            put_text(out, pieces[i].iov_base, pieces[i].iov_len);
-    return 0;
-}
-
-/* Into the held response. On failure it is as it was. */
-static int guess_on(struct reeve_environ *request, const struct iovec *pieces, int count,
-                    size_t size)
-{
-    struct response *response = &request->response;
-    size_t kept = response->drops_body ? 0 : size;
-
-    if (response->state == RESPONSE_STARTED) {
-        response->body =
-            size; /* the guess is of the body with these bytes, which come behind the head */
-        if (finish_head(request, FRAMING_LENGTH) == -1)
-            return -1;
-        response->state = RESPONSE_GUESSED;
-        response->body = 0;
-    }
-    if (kept > 0 && gather(request, pieces, count, kept) == -1)
-        return -1;
-    response->body += size;
-    hold(request, response->held + kept);
-    return 0;
-}
-
-static bool may_guess(const struct reeve_environ *request, size_t size)
-{
-    const struct response *response = &request->response;
-
-    return response->state < RESPONSE_SENDING && response->framing != FRAMING_DECLARED &&
-           response_has_body(response->status) &&
-           (response->drops_body || response->body + size <= GUESS_MOST);
-}
-
-/* Takes note of `size` body bytes before they are sent. Returns 1 when they are to be sent, 0 when
- * they are dropped, -1. */
-static int count_body(struct reeve_environ *request, uint64_t size)
+int response_guess(struct reeve_environ *request, size_t size)
 {
     struct response *response = &request->response;
 
-    if (response->framing == FRAMING_DECLARED && response_has_body(response->status) &&
-        response->body + size > response->declared)
-        return fail(EMSGSIZE);
-    response->body += size;
-    return !response->drops_body && size > 0;
-}
-
-static int put_chunk_begin(struct reeve_environ *request, uint64_t size)
-{
-    struct buf *out = conn_out(request->conn);
-
-    if (request->response.framing != FRAMING_CHUNKED)
+    if (response->state == RESPONSE_GUESSED)
         return 0;
-    if (!out || buf_reserve(out, 20) == -1)
-        return fail(ENOMEM);
-    response_put_chunk_size(out, size);
-    return 0;
-}
-
-static int put_chunk_end(struct reeve_environ *request)
-{
-    struct buf *out = conn_out(request->conn);
-
-    if (request->response.framing != FRAMING_CHUNKED)
-        return 0;
-    return out ? buf_append(out, "\r\n", 2) : fail(ENOMEM);
-}
-
-static int send_pieces(struct reeve_environ *request, const struct iovec *pieces, int count,
-                       size_t size)
-{
-    int result;
-
-    if (put_chunk_begin(request, size) == -1)
+    response->body = size;
+    if (finish_head(request, FRAMING_LENGTH) == -1)
         return -1;
-    if (size >= DIRECT_WRITE)
-        result = conn_write(request->conn, pieces, count);
-    else
-        result = gather(request, pieces, count, size);
-    if (result == -1 || put_chunk_end(request) == -1)
-        return -1;
-    return conn_unsent(request->conn) > GATHER_MOST ? conn_flush(request->conn) : 0;
-}
-
-/* -1: nothing can be added to the body, now or any more. */
-static int check_open(const struct reeve_environ *request)
-{
-    const struct response *response = &request->response;
-
-    if (response->state == RESPONSE_NONE || response->state == RESPONSE_ENDED)
-        return fail(EPROTO);
-    return response->is_broken || conn_is_gone(request->conn) ? fail(EPIPE) : 0;
-}
-
-/* What was counted has to arrive, or everything behind it would be taken for it. */
-static int sent(struct reeve_environ *request, int result)
-{
-    if (result == -1)
-        request->response.is_broken = true;
-    return result;
-}
-
-int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
-{
-    size_t size = total_size(pieces, count);
-    int todo;
-
-    if (check_open(request) == -1)
-        return -1;
-    if (size == 0)
-        return 0;
-    if (may_guess(request, size))
-        return guess_on(request, pieces, count, size);
-    if (settle(request) == -1)
-        return -1;
-    todo = count_body(request, size);
-    return todo == 1 ? sent(request, send_pieces(request, pieces, count, size)) : todo;
-}
-
-int reeve_write(reeve_environ *request, const void *data, size_t size)
-{
-    struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
-
-    return reeve_writev(request, &piece, 1);
-}
-
-int reeve_flush(reeve_environ *request)
-{
-    if (check_open(request) == -1 || settle(request) == -1)
-        return -1;
-    return conn_flush(request->conn);
-}
-
-static int send_file(struct reeve_environ *request, int fd, off_t offset, size_t size)
-{
-    if (put_chunk_begin(request, size) == -1 ||
-        conn_send_file(request->conn, fd, offset, size) == -1)
-        return -1;
-    return put_chunk_end(request);
-}
-
-int reeve_send_file(reeve_environ *request, int fd, off_t offset, size_t size)
-{
-    int todo;
-
-    if (check_open(request) == -1)
-        return -1;
-    if (!coro_current())
-        return fail(EDEADLK);
-    if (settle(request) == -1)
-        return -1;
-    todo = count_body(request, size);
-    return todo == 1 ? sent(request, send_file(request, fd, offset, size)) : todo;
-}
-
-int reeve_respond(reeve_environ *request, reeve_iterable body)
-{
-    if (request->has_iterable)
-        return fail(EALREADY);
-    request->iterable = body;
-    request->has_iterable = true;
+    response->state = RESPONSE_GUESSED;
+    response->body = 0;
     return 0;
 }
 
@@ -502,7 +323,7 @@ void response_end(struct reeve_environ *request)
         return;
     }
     response->state = RESPONSE_ENDED;
-    hold(request, 0);
+    response_hold(request, 0);
     if (response->framing == FRAMING_CHUNKED && !response->drops_body &&
         buf_append(out, "0\r\n\r\n", 5) == -1)
         conn_cut(request->conn);

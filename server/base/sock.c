@@ -131,7 +131,7 @@ const char *sock_parse(const char *text, struct sock_address *address_out)
         return wrong_form; /* the colon was one of the IPv6 address's own */
     port = parse_port(colon + 1);
     if (port < 0)
-        return "the port must be 1 to 65535";
+        return "the port must be 0 to 65535 (0: the kernel chooses)";
     is_any = host[0] == '\0' || strcmp(host, "*") == 0;
     if (is_any) {
         wrong = parse_ipv6("::", &address, port);

@@ -297,6 +297,23 @@ static int open_socket(struct control *control)
     return fd;
 }
 
+bool control_is_taken(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool is_answered;
+
+    if (fd == -1 || strlen(path) >= sizeof address.sun_path) {
+        if (fd != -1)
+            close(fd);
+        return false; /* to listen there will say what is wrong */
+    }
+    strcpy(address.sun_path, path);
+    is_answered = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
+    close(fd);
+    return is_answered;
+}
+
 static int serve(struct control *control, int fd)
 {
     struct event_base *base = control->master->base;

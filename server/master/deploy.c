@@ -10,7 +10,6 @@
 #include "master/deploy.h"
 
 #include <errno.h>
-#include <event2/event_struct.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,61 +17,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "master/action.h"
-#include "master/master.h"
+#include "master/deploy_private.h"
 #include "master/pool.h"
 #include "master/preflight.h"
-#include "master/receipt.h"
-
-#define HISTORY_MAX 64
-
-enum phase { PHASE_IDLE, PHASE_PREFLIGHT, PHASE_PREPARE, PHASE_COMMIT, PHASE_UNLOAD };
-
-struct deploy_app {
-    struct build *current; /* a reference; NULL before the first */
-    uint64_t last;         /* the highest generation that was tried */
-};
-
-struct deploys {
-    struct master *master;
-    struct deploy_app *apps; /* one for each of config->apps */
-    cJSON *history;
-
-    enum phase phase; /* the rest of this group belongs to the deployment that runs */
-    unsigned app;
-    struct build *build; /* the new one: a reference */
-    struct build *old;   /* the one it supersedes: a reference from the commit on */
-    struct preflight *preflight;
-    struct receipt *receipt;
-    uint64_t begun_at, phase_at;
-    struct event timer; /* the phase's deadline */
-
-    bool is_running; /* an action, or the start: apps next..last one after the other */
-    bool is_first;   /* it is the start */
-    unsigned next, last;
-    struct event go_on; /* the next app, or the verdict */
-    cJSON *receipts;
-    enum outcome worst;
-};
+#include "master/timer.h"
 
 /* ---- small things ---- */
-
-static const struct config_app *app_of(const struct deploys *deploys)
-{
-    return &deploys->master->config->apps[deploys->app];
-}
 
 static struct pool *pool_of(const struct deploys *deploys)
 {
     return deploys->master->pool;
-}
-
-static void arm(struct event *timer, uint64_t ns)
-{
-    struct timeval t = {.tv_sec = (time_t)(ns / NS_PER_SEC),
-                        .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
-
-    event_add(timer, &t);
 }
 
 /* Ends the phase before: how long it took. */
@@ -103,80 +57,7 @@ static void send_about(struct worker *worker, enum message_type type, const stru
                                         .text = type == MESSAGE_PREPARE ? build->path : NULL});
 }
 
-/* ---- what is told ---- */
-
-static cJSON *new_line(const struct deploys *deploys, const char *step, uint64_t generation)
-{
-    cJSON *line = cJSON_CreateObject();
-
-    cJSON_AddStringToObject(line, "step", step);
-    cJSON_AddStringToObject(line, "app", app_of(deploys)->name);
-    cJSON_AddNumberToObject(line, "generation", (double)generation);
-    return line;
-}
-
-/* `reason` NULL: it went well. */
-static void say_worker(struct deploys *deploys, cJSON *line, const struct worker *worker,
-                       const char *reason)
-{
-    cJSON_AddNumberToObject(line, "worker", worker->id);
-    cJSON_AddNumberToObject(line, "incarnation", (double)worker->incarnation);
-    cJSON_AddBoolToObject(line, "ok", reason == NULL);
-    if (reason != NULL)
-        cJSON_AddStringToObject(line, "reason", reason);
-    action_say(deploys->master, line);
-}
-
-static void log_output(const struct deploys *deploys, const char *output)
-{
-    char *copy = strdup(output), *rest = copy, *line;
-
-    while (copy != NULL && (line = strsep(&rest, "\n")) != NULL) {
-        if (line[0] == '\0')
-            continue;
-        if (deploys->receipt->outcome == OUTCOME_REJECTED)
-            log_warnx("preflight of %s: %s", app_of(deploys)->name, line);
-        else
-            log_debug("preflight of %s: %s", app_of(deploys)->name, line);
-    }
-    free(copy);
-}
-
-static void log_outcome(const struct deploys *deploys)
-{
-    const struct receipt *receipt = deploys->receipt;
-    const char *name = app_of(deploys)->name;
-    unsigned held = 0;
-
-    for (size_t i = 0; i < receipt->worker_count; i++)
-        held += !receipt->workers[i].is_unloaded;
-    if (deploys->is_first && receipt->outcome == OUTCOME_LIVE)
-        log_debug("app %s: generation %" PRIu64 " passed its preflight", name, receipt->generation);
-    else if (receipt->outcome != OUTCOME_LIVE && !deploys->is_first) /* then fail_start says it */
-        log_warnx("app %s: generation %" PRIu64 " was %s: %s", name, receipt->generation,
-                  outcome_name(receipt->outcome), receipt->reason);
-    else if (receipt->outcome == OUTCOME_LIVE && held == 0)
-        log_info("app %s: generation %" PRIu64 " is live", name, receipt->generation);
-    else if (receipt->outcome == OUTCOME_LIVE)
-        log_info("app %s: generation %" PRIu64 " is live, the old code is still held in %u workers",
-                 name, receipt->generation, held);
-    if (receipt->output != NULL)
-        log_output(deploys, receipt->output);
-}
-
 /* ---- the end of one deployment ---- */
-
-static void keep_receipt(struct deploys *deploys)
-{
-    cJSON *json = receipt_json(deploys->receipt);
-
-    if (json == NULL)
-        return;
-    cJSON_AddItemToArray(deploys->history, cJSON_Duplicate(json, true));
-    if (cJSON_GetArraySize(deploys->history) > HISTORY_MAX)
-        cJSON_DeleteItemFromArray(deploys->history, 0);
-    cJSON_AddItemToArray(deploys->receipts, json);
-}
 
 static void count_outcome(struct deploys *deploys, enum outcome outcome)
 {
@@ -200,14 +81,13 @@ static void conclude(struct deploys *deploys, enum outcome outcome, const char *
     if (reason != NULL)
         receipt->reason = strdup(reason);
     count_outcome(deploys, outcome);
-    log_outcome(deploys);
-    keep_receipt(deploys);
+    deploy_account(deploys);
     receipt_free(receipt);
     deploys->receipt = NULL;
     build_unref(deploys->old);
     build_unref(deploys->build); /* the last reference, unless it is live: removes the file */
     deploys->old = deploys->build = NULL;
-    arm(&deploys->go_on, 0);
+    timer_arm(&deploys->go_on, 0);
 }
 
 /* ---- after the commit ---- */
@@ -260,7 +140,7 @@ static void check_progress(struct deploys *deploys)
         }
         deploys->receipt->times.commit = enter(deploys, PHASE_UNLOAD);
         if (!deploys->is_first) {
-            cJSON *line = new_line(deploys, "commit", deploys->build->generation);
+            cJSON *line = deploy_line(deploys, "commit", deploys->build->generation);
 
             cJSON_AddNumberToObject(line, "seconds",
                                     receipt_seconds(deploys->receipt->times.commit));
@@ -316,7 +196,8 @@ void deploy_on_unloaded(struct deploys *deploys, struct worker *worker,
 
         if (entry != NULL && problem != NULL && entry->reason == NULL)
             entry->reason = strdup(problem);
-        say_worker(deploys, new_line(deploys, "unload", message->generation), worker, problem);
+        deploy_say_worker(deploys, deploy_line(deploys, "unload", message->generation), worker,
+                          problem);
         check_progress(deploys);
     }
 }
@@ -359,7 +240,7 @@ static void commit(struct deploys *deploys)
 {
     deploys->receipt->times.prepare = enter(deploys, PHASE_COMMIT);
     make_current(deploys);
-    arm(&deploys->timer, deploys->master->config->unload_wait);
+    timer_arm(&deploys->timer, deploys->master->config->unload_wait);
     for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
         struct hold *old = hold_of(&w->holds, deploys->old);
 
@@ -395,7 +276,7 @@ static void ask(struct deploys *deploys, struct worker *worker)
         return;
     }
     send_about(worker, MESSAGE_PREPARE, deploys->build);
-    arm(&deploys->timer, deploys->master->config->prepare_timeout);
+    timer_arm(&deploys->timer, deploys->master->config->prepare_timeout);
 }
 
 static void begin_prepare(struct deploys *deploys)
@@ -444,9 +325,9 @@ void deploy_on_prepared(struct deploys *deploys, struct worker *worker,
                                          .is_ok = true,
                                          .is_unloaded = true, /* note_held knows better */
                                          .prepare = message->value};
-    line = new_line(deploys, "prepare", message->generation);
+    line = deploy_line(deploys, "prepare", message->generation);
     cJSON_AddNumberToObject(line, "seconds", receipt_seconds(message->value));
-    say_worker(deploys, line, worker, NULL);
+    deploy_say_worker(deploys, line, worker, NULL);
     check_decision(deploys);
 }
 
@@ -461,7 +342,8 @@ static void abort_by(struct deploys *deploys, const struct worker *worker, const
         entry->is_ok = false;
         entry->reason = strdup(why);
     }
-    say_worker(deploys, new_line(deploys, "prepare", deploys->build->generation), worker, why);
+    deploy_say_worker(deploys, deploy_line(deploys, "prepare", deploys->build->generation), worker,
+                      why);
     abort_all(deploys, OUTCOME_ABORTED, reason);
 }
 
@@ -522,7 +404,7 @@ static struct worker *suspect_silent(struct deploys *deploys, enum hold_state as
     return first;
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+void deploy_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct deploys *deploys = arg;
     struct worker *silent;
@@ -577,12 +459,12 @@ static int open_deployment(struct deploys *deploys, unsigned app)
     uint64_t generation = ++deploys->apps[app].last;
 
     deploys->app = app;
-    deploys->build = build_new(master->spool, app_of(deploys)->name, app, generation);
+    deploys->build = build_new(master->spool, deploy_app_of(deploys)->name, app, generation);
     if (deploys->build == NULL)
         return -1;
     board_add(&master->board->deployments, 1);
-    deploys->receipt =
-        receipt_new(app_of(deploys)->name, generation, board_get(&master->board->deployments));
+    deploys->receipt = receipt_new(deploy_app_of(deploys)->name, generation,
+                                   board_get(&master->board->deployments));
     if (deploys->receipt == NULL) {
         build_unref(deploys->build);
         deploys->build = NULL;
@@ -593,7 +475,7 @@ static int open_deployment(struct deploys *deploys, unsigned app)
     return 0;
 }
 
-static void begin_app(struct deploys *deploys, unsigned app)
+void deploy_begin(struct deploys *deploys, unsigned app)
 {
     struct master *master = deploys->master;
     struct preflight_order order = {.base = master->base, .config = master->config, .app = app};
@@ -601,12 +483,12 @@ static void begin_app(struct deploys *deploys, unsigned app)
     if (open_deployment(deploys, app) != 0) {
         log_warn("app %s could not be deployed", master->config->apps[app].name);
         deploys->worst = OUTCOME_FAILED;
-        arm(&deploys->go_on, 0);
+        timer_arm(&deploys->go_on, 0);
         return;
     }
     order.generation = deploys->build->generation;
     order.path = deploys->build->path;
-    action_say(master, new_line(deploys, "preflight", order.generation));
+    action_say(master, deploy_line(deploys, "preflight", order.generation));
     deploys->preflight = preflight_start(&order, on_preflight_end, deploys);
     if (deploys->preflight == NULL)
         conclude(deploys, OUTCOME_FAILED, strerror(errno));
@@ -615,127 +497,6 @@ static void begin_app(struct deploys *deploys, unsigned app)
 bool deploy_reap(struct deploys *deploys, pid_t pid, int status)
 {
     return preflight_reap(deploys->preflight, pid, status);
-}
-
-/* ---- several apps, one after the other ---- */
-
-/* At the start the first refusal is the end; the sentence that the operator needs is in it. */
-static void fail_start(struct deploys *deploys)
-{
-    const cJSON *receipt =
-        cJSON_GetArrayItem(deploys->receipts, cJSON_GetArraySize(deploys->receipts) - 1);
-    const char *reason = cJSON_GetStringValue(cJSON_GetObjectItem(receipt, "reason"));
-    char text[CHANNEL_TEXT_MAX + 128];
-
-    snprintf(text, sizeof(text), "app \"%s\": %s", app_of(deploys)->name,
-             reason != NULL ? reason : "memory has run out");
-    master_fail(deploys->master, text);
-}
-
-static void end_action(struct deploys *deploys)
-{
-    struct master *master = deploys->master;
-    cJSON *line = cJSON_CreateObject();
-
-    deploys->is_running = false;
-    cJSON_AddStringToObject(line, "verdict", outcome_name(deploys->worst));
-    cJSON_AddItemToObject(line, "receipts", deploys->receipts);
-    deploys->receipts = NULL;
-    action_end(master, line);
-}
-
-static void end_start(struct deploys *deploys)
-{
-    bool is_live = deploys->worst == OUTCOME_LIVE;
-
-    if (!is_live)
-        fail_start(deploys);
-    cJSON_Delete(deploys->receipts);
-    deploys->receipts = NULL;
-    deploys->is_running = deploys->is_first = false;
-    deploys->master->action = (struct action){.name = ""};
-    if (is_live)
-        master_on_deployed(deploys->master);
-}
-
-static void on_go_on(evutil_socket_t fd, short what, void *arg)
-{
-    struct deploys *deploys = arg;
-
-    (void)fd;
-    (void)what;
-    if (deploys->is_first && (deploys->worst != OUTCOME_LIVE || deploys->next > deploys->last))
-        end_start(deploys);
-    else if (deploys->next > deploys->last)
-        end_action(deploys);
-    else
-        begin_app(deploys, deploys->next++);
-}
-
-/* From the loop: nobody is told of progress before the start of the action has been answered. */
-static void begin(struct deploys *deploys, unsigned first, unsigned last)
-{
-    deploys->is_running = true;
-    deploys->worst = OUTCOME_LIVE;
-    deploys->next = first;
-    deploys->last = last;
-    deploys->receipts = cJSON_CreateArray();
-    arm(&deploys->go_on, 0);
-}
-
-void deploy_first(struct deploys *deploys)
-{
-    const struct action_listener nobody = {.on_line = NULL};
-    const char *detail;
-
-    if (action_begin(deploys->master, nobody, &detail, "the start of the server") != ACTION_BEGUN)
-        return; /* stopped already */
-    deploys->is_first = true;
-    begin(deploys, 0, (unsigned)deploys->master->config->app_count - 1);
-}
-
-enum action_start action_reload(struct master *master, const char *app,
-                                struct action_listener listener, const char **detail_out)
-{
-    unsigned first = 0, last = (unsigned)master->config->app_count - 1;
-    enum action_start begun;
-
-    while (app != NULL && first <= last && strcmp(master->config->apps[first].name, app) != 0)
-        first++;
-    if (first > last) {
-        *detail_out = "the configuration has no such app";
-        return ACTION_NO_SUCH_APP;
-    }
-    if (app != NULL)
-        last = first;
-    begun = action_begin(master, listener, detail_out, "a reload of %s",
-                         app != NULL ? app : "every app");
-    if (begun == ACTION_BEGUN)
-        begin(master->deploys, first, last);
-    return begun;
-}
-
-/* ---- the whole ---- */
-
-void deploy_stop(struct deploys *deploys)
-{
-    static const char reason[] = "the server is stopping";
-
-    if (!deploys->is_running)
-        return;
-    if (deploys->preflight != NULL)
-        preflight_cancel(deploys->preflight);
-    if (deploys->phase == PHASE_PREFLIGHT)
-        conclude(deploys, OUTCOME_FAILED, reason);
-    else if (deploys->phase == PHASE_PREPARE)
-        abort_all(deploys, OUTCOME_FAILED, reason);
-    else if (deploys->phase != PHASE_IDLE)
-        finish(deploys);
-    event_del(&deploys->go_on);
-    if (deploys->is_first)
-        end_start(deploys);
-    else
-        end_action(deploys);
 }
 
 bool deploy_is_busy(const struct deploys *deploys)
@@ -748,47 +509,14 @@ struct build *deploy_current(const struct deploys *deploys, unsigned app)
     return deploys->apps[app].current;
 }
 
-const cJSON *deploy_history(const struct deploys *deploys)
+void deploy_cut_short(struct deploys *deploys, const char *reason)
 {
-    return deploys->history;
-}
-
-struct deploys *deploys_new(struct master *master)
-{
-    struct deploys *deploys = calloc(1, sizeof(*deploys));
-    const struct config *config = master->config;
-
-    if (deploys == NULL)
-        return NULL;
-    deploys->master = master;
-    deploys->apps = calloc(config->app_count, sizeof(*deploys->apps));
-    deploys->history = cJSON_CreateArray();
-    if (deploys->apps == NULL || deploys->history == NULL) {
-        cJSON_Delete(deploys->history);
-        free(deploys->apps);
-        free(deploys);
-        errno = ENOMEM;
-        return NULL;
-    }
-    evtimer_assign(&deploys->timer, master->base, on_timer, deploys);
-    evtimer_assign(&deploys->go_on, master->base, on_go_on, deploys);
-    for (unsigned i = 0; i < config->app_count; i++)
-        copy_text(board_app(master->board, i)->name, sizeof(board_app(master->board, i)->name),
-                  config->apps[i].name);
-    board_set(&master->board->app_count, config->app_count);
-    return deploys;
-}
-
-void deploys_free(struct deploys *deploys)
-{
-    if (deploys == NULL)
-        return;
-    event_del(&deploys->timer);
-    event_del(&deploys->go_on);
-    for (size_t i = 0; i < deploys->master->config->app_count; i++)
-        build_unref(deploys->apps[i].current);
-    cJSON_Delete(deploys->receipts);
-    cJSON_Delete(deploys->history);
-    free(deploys->apps);
-    free(deploys);
+    if (deploys->preflight != NULL)
+        preflight_cancel(deploys->preflight);
+    if (deploys->phase == PHASE_PREFLIGHT)
+        conclude(deploys, OUTCOME_FAILED, reason);
+    else if (deploys->phase == PHASE_PREPARE)
+        abort_all(deploys, OUTCOME_FAILED, reason);
+    else if (deploys->phase != PHASE_IDLE)
+        finish(deploys);
 }

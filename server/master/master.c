@@ -127,15 +127,18 @@ static void reap(struct master *master)
             log_debug("an unknown child ended, pid %d", (int)pid);
 }
 
-/* The second TERM makes haste, and so does the second INT. */
+/* TERM said twice is graceful still: some send it to a process and then to its group. The second INT
+ * or QUIT makes haste. */
 static void stop_by_signal(struct master *master, const char *name, enum urgency urgency)
 {
     static const char *const how[] = {"", "stopping when all requests are done",
                                       "stopping without waiting for requests",
                                       "stopping, all workers are killed"};
 
-    if (urgency <= master->urgency && master->urgency < URGENCY_NOW)
-        urgency = master->urgency + 1;
+    if (urgency == URGENCY_QUICK && master->urgency >= URGENCY_QUICK)
+        urgency = URGENCY_NOW;
+    if (urgency <= master->urgency)
+        return;
     log_info("%s: %s", name, how[urgency]);
     seek_end(master, urgency);
 }
@@ -158,7 +161,7 @@ static void scale_by_signal(struct master *master, int by)
     if (target == 0 || master->is_stopping)
         log_warnx("%s: the server is %s", name, target == 0 ? "starting" : "stopping");
     else if (!pool_set_target(master->pool, target + (unsigned)by))
-        log_warnx("%s: there are %u workers, from 1 to %u are possible", name, target,
+        log_warnx("%s: workers wanted: %u; from 1 to %u are possible", name, target,
                   master->board->max_workers);
 }
 
@@ -274,7 +277,13 @@ static int serve(struct master *master, struct config *config)
 {
     char *error = NULL;
 
-    if (take_places(master, config, &error) != 0 || make_parts(master, &error) != 0) {
+    if (control_is_taken(config->control))
+        sentence_set(&error,
+                     "another server answers at its control socket %s: give one of them "
+                     "another path (control, --control)",
+                     config->control);
+    if (error != NULL || take_places(master, config, &error) != 0 ||
+        make_parts(master, &error) != 0) {
         say_failure(sentence_or(error));
         free(error);
         return 1;

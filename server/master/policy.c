@@ -5,20 +5,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "base/board.h"
-
-static const char *const state_names[] = {
-    [SEAT_EMPTY] = "empty",
-    [SEAT_STARTING] = "starting",
-    [SEAT_SERVING] = "serving",
-    [SEAT_DRAINING] = "draining",
-};
-
-const char *policy_state_name(unsigned state)
-{
-    return state < sizeof(state_names) / sizeof(state_names[0]) ? state_names[state] : "unknown";
-}
-
 /* POLICY_DELAY_MIN for the first, doubled for each further one. */
 static uint64_t nth_delay(unsigned n)
 {
@@ -37,11 +23,9 @@ static uint64_t delay_after(struct backoff *backoff, const struct unasked_end *e
         backoff->brief = 0;
         return 0;
     }
-    /* A module that crashes a moment after every start must not turn the master into a fork
-     * bomb. */
-    if (++backoff->brief <= POLICY_BRIEF_FREE)
-        return 0;
-    return nth_delay(backoff->brief - POLICY_BRIEF_FREE);
+    /* A module that crashes a moment after every start must not turn the master into a fork bomb;
+     * but a longer delay would be a weapon for whoever has found a request that crashes it. */
+    return ++backoff->brief <= POLICY_BRIEF_FREE ? 0 : POLICY_BRIEF_DELAY;
 }
 
 uint64_t policy_respawn_delay(struct backoff *backoff, const struct unasked_end *end, uint64_t now)

@@ -1,5 +1,5 @@
 /* policy.h: decisions of the master that need no process to be made, so that they can be tested
- * without one: how soon to spawn again, and the words in which states and ends are told. */
+ * without one: how soon to spawn again, and the words in which an end is told. */
 #ifndef MASTER_POLICY_H
 #define MASTER_POLICY_H
 
@@ -15,6 +15,7 @@
 #define POLICY_STEADY      (10 * NS_PER_SEC)
 #define POLICY_BRIEF       (1 * NS_PER_SEC) /* a ready worker that ends sooner did not last */
 #define POLICY_BRIEF_FREE  8                /* so many of them in a row are replaced at once */
+#define POLICY_BRIEF_DELAY (50 * NS_PER_MS) /* and each further one after this */
 #define POLICY_START_TRIES 3 /* so many crashes are forgiven before anything was ever ready */
 
 /* What the unasked ends of the past say about the next one. Starts as zeros. */
@@ -37,9 +38,6 @@ uint64_t policy_respawn_delay(struct backoff *backoff, const struct unasked_end 
 
 /* Before any worker was ever ready, one has ended again: has it been tried often enough? */
 bool policy_is_hopeless(const struct backoff *backoff);
-
-/* A seat's state by its name in reports: "empty", "starting", "serving", "draining". */
-const char *policy_state_name(unsigned state);
 
 /* A wait status as the end of a sentence: "exited with status 1",
  * "was killed by signal 9 (Killed)". */

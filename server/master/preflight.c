@@ -22,6 +22,7 @@
 #include "master/sentence.h"
 #include "master/spawn.h"
 #include "master/stage.h"
+#include "master/timer.h"
 
 #define FILE_SIZE_MAX   (64u << 20)
 #define DESCRIPTORS_MAX 1024u
@@ -213,14 +214,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     kill_group(preflight);
 }
 
-static void arm(struct preflight *preflight, uint64_t ns)
-{
-    struct timeval t = {.tv_sec = (time_t)(ns / NS_PER_SEC),
-                        .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
-
-    event_add(&preflight->timer, &t);
-}
-
 bool preflight_reap(struct preflight *preflight, pid_t pid, int status)
 {
     if (preflight == NULL || preflight->is_reaped || preflight->pid != pid)
@@ -230,7 +223,7 @@ bool preflight_reap(struct preflight *preflight, pid_t pid, int status)
     if (preflight->is_cut)
         finish(preflight);
     else
-        arm(preflight, LINK_GRACE_MS * NS_PER_MS);
+        timer_arm(&preflight->timer, LINK_GRACE_MS * NS_PER_MS);
     return true;
 }
 
@@ -340,7 +333,7 @@ struct preflight *preflight_start(const struct preflight_order *order, preflight
         errno = error;
         return NULL;
     }
-    arm(preflight, order->config->prepare_timeout);
+    timer_arm(&preflight->timer, order->config->prepare_timeout);
     channel_send(preflight->link, &(struct message){.type = MESSAGE_PREPARE,
                                                     .app = order->app,
                                                     .generation = order->generation,

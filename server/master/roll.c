@@ -15,6 +15,8 @@
 #include "master/pool.h"
 #include "master/receipt.h"
 
+#define TIMER_SLACK (20 * NS_PER_MS)
+
 struct old { /* one that is to go */
     unsigned id;
     uint64_t incarnation;
@@ -167,6 +169,13 @@ void roll_on_ready(struct master *master, struct worker *worker)
     step(roll);
 }
 
+/* Its requests were cut, by itself or by us. Its timer may fire a little before ours would. */
+static bool took_all_its_time(const struct master *master, const struct worker *worker)
+{
+    return worker->drained_at != 0 &&
+           clock_ns() - worker->drained_at + TIMER_SLACK >= master->config->drain_timeout;
+}
+
 bool roll_on_leaving(struct master *master, const struct worker *worker)
 {
     struct roll *roll = master->roll;
@@ -199,8 +208,7 @@ bool roll_on_gone(struct master *master, const struct worker *worker, const char
     old = find_old(roll, worker);
     if (old != NULL) {
         old->is_gone = true;
-        if (worker->drained_at != 0 &&
-            clock_ns() - worker->drained_at >= master->config->drain_timeout)
+        if (took_all_its_time(master, worker))
             roll->is_late = true;
         say(roll, "gone", worker);
     }

@@ -56,7 +56,7 @@ bool conn_is_gone(const struct conn *conn)
 char *conn_head(const struct conn *conn, const struct head_scan **scan_out)
 {
     *scan_out = &conn->scan;
-    return buf_bytes(conn->in);
+    return buf_bytes(conn->pinned ? conn->pinned : conn->in);
 }
 
 void conn_set_user(struct conn *conn, void *user)
@@ -457,10 +457,11 @@ static void next_head(struct conn *conn)
     conn->state = CONN_HEAD;
 }
 
-void conn_finish(struct conn *conn, enum conn_end end)
+void conn_finish(struct conn *conn, enum conn_end end, uint64_t now)
 {
     enum body_state body = conn_skip_buffered_body(conn);
 
+    conn->net->now = now;
     conn->user = NULL;
     conn->held = 0;
     if (end == CONN_END_KEEP && body == BODY_END) {
@@ -476,8 +477,5 @@ void conn_finish(struct conn *conn, enum conn_end end)
             conn->is_eof = true;
         conn->state = CONN_CLOSING;
     }
-    if (conn->is_advancing)
-        return;
-    conn->net->now = clock_ns();
     conn_advance(conn);
 }

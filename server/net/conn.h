@@ -83,8 +83,9 @@ enum conn_end {
     CONN_END_BY_CLIENT, /* the client said that it sends no more */
     CONN_END_BY_SERVER  /* we close: linger, since a request may be on its way */
 };
-/* The exchange is over. On the loop's stack only. The connection may be freed within. */
-void conn_finish(struct conn *conn, enum conn_end end);
+/* The exchange is over at `now` (clock_ns()): the client's time counts again. On the loop's stack
+ * only. The connection may be freed within. */
+void conn_finish(struct conn *conn, enum conn_end end, uint64_t now);
 
 /* ---- facts ---- */
 

@@ -100,9 +100,8 @@ static int wait_for_room(struct conn *conn)
     conn->waiter = coro_current();
     conn->wait = WAIT_WRITE;
     conn->turn = 0;
-    conn_limit(
-        conn,
-        LIMIT_WRITE); /* a body's limit may have taken its place since the output was blocked */
+    /* A body's limit may have taken its place since the output was blocked. */
+    conn_limit(conn, LIMIT_WRITE);
     reason = coro_wait("write");
     conn->waiter = NULL;
     conn->wait = WAIT_NONE;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@
 #include "worker/link.h"
 
 #define STACKS_KEPT 1024
+/* Seconds beyond the drain's deadline that an orphaned worker gets before it is killed. */
+#define ORPHAN_GRACE 5
 
 /* After so many callbacks the loop looks for new events: what makes itself ready again and again
  * starves nobody. */
@@ -266,11 +269,33 @@ static int open_listeners(struct worker_process *worker)
     return 0;
 }
 
+/* The link tells that the master has gone, but only to a loop that turns. One that hangs would keep the
+ * listening sockets for ever: the kernel's word reaches it anyhow, and the alarm that follows kills. */
+static volatile sig_atomic_t orphan_seconds;
+
+static void on_master_died(int signal_number)
+{
+    (void)signal_number;
+    alarm((unsigned)orphan_seconds);
+}
+
+static void watch_master(const struct config *config)
+{
+    const struct sigaction action = {.sa_handler = on_master_died, .sa_flags = SA_RESTART};
+
+    orphan_seconds = (sig_atomic_t)(config->drain_timeout / NS_PER_SEC + ORPHAN_GRACE);
+    sigaction(SIGUSR2, &action, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGUSR2);
+}
+
 static int open_signals(struct worker_process *worker)
 {
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN); /* sendfile has no flag against it */
+    /* A preflight process is killed at once: preflight.c has seen to it. */
+    if (!worker->heritage->is_preflight)
+        watch_master(worker->heritage->config);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -407,7 +432,7 @@ static void unwind_requests(struct worker_process *worker)
 {
     for (int i = 0; i < UNWIND_ROUNDS && coro_alive() > 0; i++) {
         coro_cancel_all();
-        event_base_loop(worker->base, EVLOOP_NONBLOCK);
+        event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     }
 }
 

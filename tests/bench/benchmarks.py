@@ -1,9 +1,9 @@
 """The benchmarks, in the order of their run. Each prints a table, and its bars through Bench.bar()."""
-import glob, json, os, resource, shlex, statistics, subprocess, time
+import glob, os, resource, shlex, statistics, subprocess, time
 from concurrent.futures import ThreadPoolExecutor
 
 import peers
-from measure import (Client, Latency, Load, ask_for, get, ms, pss_bytes, ratios, start_wrk, run_wrk, table, take_turns,
+from measure import (Client, Latency, Load, ask_for, ending, get, ms, pss_bytes, ratios, start_wrk, table, take_turns,
                      unsettled)
 from peers import HERE, ROOT, Missing
 
@@ -52,6 +52,15 @@ def close(bench):
 # ---- memory ----
 
 
+def within_descriptors(wanted, share=1):
+    """`wanted` connections, or as many as this process and the server may have, of which a share of 1/`share`."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY or wanted * share + 300 <= hard:
+        return wanted
+    print(f"(ulimit -Hn is {hard}: fewer connections than the {wanted} that were meant)")
+    return (hard - 300) // share
+
+
 def open_clients(url, count, request):
     clients = []
     for _ in range(count):
@@ -95,10 +104,10 @@ def idle_cost(server, count):
 
 
 def idle(bench):
-    count = 1000 if bench.is_quick else 4000
+    count = within_descriptors(1000 if bench.is_quick else 4000)
+    servers, rows = bench.yard.having("hello"), []
     print(f"memory of an idle keep-alive connection ({count} of them; the kernel's share is not counted):")
-    rows = []
-    for server in bench.yard.having("hello"):
+    for server in servers:
         try:
             size = idle_cost(server, count)
         except OSError as error:
@@ -112,13 +121,6 @@ def idle(bench):
 # ---- many that wait ----
 
 
-def room_for_clients(bench):
-    """How many idle and how many sleeping connections the limit on descriptors allows here and in the server."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    wanted = 2000 if bench.is_quick else 10000
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, (hard - 300) // 2)
-
-
 def latency_row(bench, name, url, is_measured=True):
     latency = Latency(url, 100 if bench.is_quick else 400)
     bar = bench.bar(f"hello's worst ms, {name}", latency.worst * 1e3, 100) if is_measured else ""
@@ -126,7 +128,7 @@ def latency_row(bench, name, url, is_measured=True):
 
 
 def waiting(bench):
-    count, server = room_for_clients(bench), bench.yard.get("reeve")
+    count, server = within_descriptors(2000 if bench.is_quick else 10000, 2), bench.yard.get("reeve")
     url, sleep = server.urls["hello"], server.urls["sleep"] + "?ms=60000"
     close_all(open_clients(sleep, 32, ask_for(sleep)))
     time.sleep(0.3)
@@ -238,8 +240,7 @@ class NginxReloads:
 
 
 def under_load(bench, url, seconds, is_closing, reloads=0, reload=None):
-    wrk = start_wrk(bench.folder, url, 32, seconds, is_closing=is_closing)
-    try:
+    with ending(start_wrk(bench.folder, url, 32, seconds, is_closing=is_closing)) as wrk:
         begin = time.monotonic() + 0.2
         for i in range(reloads):
             time.sleep(max(0, begin + i * (seconds - 0.5) / reloads - time.monotonic()))
@@ -247,9 +248,6 @@ def under_load(bench, url, seconds, is_closing, reloads=0, reload=None):
         if wrk.poll() is not None:
             print("  (the load ended before the reloads did)")
         return Load(wrk.communicate()[0])
-    finally:
-        wrk.kill()
-        wrk.wait()
 
 
 def reload_rows(bench, kind, count, seconds):

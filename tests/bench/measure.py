@@ -1,5 +1,5 @@
 """What is measured of a server: CPU time a request, memory, latency, lost requests; and tables to show it in."""
-import os, re, select, socket, statistics, subprocess, time
+import contextlib, os, re, select, socket, statistics, subprocess, time
 from urllib.parse import urlsplit
 
 from peers import Missing, program
@@ -30,8 +30,9 @@ def on_cpu_ns(pids):
 def pss_bytes(pids):
     total = 0
     for pid in pids:
-        with open(f"/proc/{pid}/smaps_rollup") as f:
-            total += int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1)) << 10
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a child that just ended
+            with open(f"/proc/{pid}/smaps_rollup") as f:
+                total += int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1)) << 10
     return total
 
 
@@ -68,7 +69,18 @@ def start_wrk(folder, url, connections, seconds, depth=1, is_closing=False):
 
 
 def run_wrk(*arguments, **options):
-    return Load(start_wrk(*arguments, **options).communicate()[0])
+    with ending(start_wrk(*arguments, **options)) as wrk:
+        return Load(wrk.communicate()[0])
+
+
+@contextlib.contextmanager
+def ending(process):
+    """Whatever happens meanwhile, it does not outlive us."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Cost:

@@ -18,7 +18,7 @@ EOF
 python() {
     { echo "import os, sys, time, re, json; sys.path.insert(0, os.path.dirname('$RAW'))"
       echo "from raw import Client; client = Client('$PORT')"
-      cat; } | python3 - "$@"
+      cat; } | python3 -
 }
 
 # check_both <<EOF: the table of raw.py's check, with whole requests and byte by byte

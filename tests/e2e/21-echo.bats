@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The echo app's contract (design.md): 200 to any well-formed request below its mount, with the request's body as the
+# The echo app's contract: 200 to any well-formed request below its mount, with the request's body as the
 # answer's. Test suites written elsewhere rely on it.
 load helpers
 

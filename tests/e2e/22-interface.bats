@@ -224,8 +224,7 @@ EOF
     started+=("$reader")
     wait_until grep -q sent "$DIR/out"
     wait_until is_equal 1 figure .requests.active
-    local n
-    for n in 1 2 3 4 5 6 7 8 9 10; do assert_equal "$(get /vector)" 'one two three'; done
+    for _ in 1 2 3 4 5 6 7 8 9 10; do assert_equal "$(get /vector)" 'one two three'; done
     assert_equal "$(figure .requests.active)" 1
     is_sanitized || [ "$(memory_of "$pid" VmHWM)" -lt $((before + 4096)) ]
     touch "$DIR/go"

@@ -18,11 +18,14 @@ app "streams" { module = "$TEST_APPS/streams.so" mount = "/streams" }
 EOF
 }
 
-# python <<EOF: a script with raw.py's Client, PORT, a `client` that is connected, and since(): seconds since it is
+# python <<EOF: a script with raw.py's Client, PORT, a `client` that is connected, since(): seconds since it is, and
+# is_at_rest(PID): a process that waits, and does not turn in circles
 python() {
     { echo "import os, sys, time, threading; sys.path.insert(0, os.path.dirname('$RAW'))"
       echo "from raw import Client; PORT = '$PORT'; client = Client(PORT); began = time.monotonic()"
       echo "def since(): return time.monotonic() - began"
+      echo "def ticks(pid): return sum(map(int, open('/proc/%s/stat' % pid).read().rsplit(')')[1].split()[11:13]))"
+      echo "def is_at_rest(pid): before = ticks(pid); time.sleep(1); return ticks(pid) - before < 15 # of a hundred"
       cat; } | python3 -
 }
 
@@ -204,7 +207,7 @@ EOF
 @test "descriptors that run out: accepting pauses, others are served, and it goes on by itself" {
     few() { ulimit -n 48 && exec "$@"; }
     start_reeve few <<<'workers = 1'
-    python <<'EOF'
+    WORKER=$(worker_pids) python <<'EOF'
 held = [client]
 assert client.ask("/").status == 200
 while len(held) < 100: # the kernel takes them all
@@ -219,6 +222,7 @@ for one in held:
     except TimeoutError:
         pass
 assert 10 <= served < 60, served
+assert is_at_rest(os.environ["WORKER"])
 assert client.ask("/").status == 200
 for one in held[:50]:
     one.close()
@@ -234,6 +238,37 @@ EOF
     assert_equal "$(get /)" 'Hello, World!'
     assert_equal "$(figure '.workers[0].incarnation')" 1
     stop_reeve
+}
+
+@test "nobody makes a worker turn in circles: half-closed, reset, silent or slow clients" {
+    start_reeve <<EOF
+workers = 1
+app "sleep"   { module = "$APPS/sleep.so" }
+app "streams" { module = "$TEST_APPS/streams.so" mount = "/streams" }
+EOF
+    WORKER=$(worker_pids) python <<'EOF'
+import socket, struct
+def begin(request, **options):
+    client = Client(PORT, **options)
+    client.send(request)
+    return client
+asleep = b"GET /?ms=20000 HTTP/1.1\r\nHost: a\r\n\r\n"
+half_closed = [begin(asleep), begin(b"GET /?ms=1 HTTP/1.1\r\nHost: a\r\n\r\n" + asleep)]
+for one in half_closed:
+    one.half_close()
+reset = [begin(asleep), begin(b"POST /streams/slow-read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1"), begin(b"")]
+for one in reset:
+    one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    one.close()
+stalled = [begin(b"POST /streams/slow-read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1"),
+           begin(b"POST /streams/slow-read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5"),
+           begin(b"GET / HT"), begin(b""),
+           begin(b"GET /streams/big?mb=50 HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)]
+more = begin(asleep + asleep) # something to read that nobody wants yet
+time.sleep(0.5)
+assert is_at_rest(os.environ["WORKER"])
+assert client.ask("/?ms=1").status == 200
+EOF
 }
 
 @test "the soft limit on descriptors is raised to the hard one" {

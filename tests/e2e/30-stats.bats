@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What the server says about itself: the fields of design.md, true figures, and counters that only grow.
+# What the server says about itself: the documented fields, true figures, and counters that only grow.
 load helpers
 
 apps() {
@@ -27,7 +27,7 @@ $(jq -c . "$DIR/stats")"
     done
 }
 
-@test "every field that design.md names is there, with its type" {
+@test "every documented field is there, with its type" {
     get / >/dev/null
     has '.version | type == "string"' ".pid == $REEVE_PID" '.generation == 4' '.uptime > 0 and .uptime < 60' \
         "(.started_at - $(date +%s) | fabs) < 60" \
@@ -173,8 +173,7 @@ end_started_clients() {
 }
 
 @test "/metrics is well-formed, in both formats, and agrees with /v1/stats" {
-    local n
-    for n in 1 2 3; do get / >/dev/null; done
+    for _ in 1 2 3; do get / >/dev/null; done
     get /bad/fails >/dev/null
     wait_until is_equal 4 figure .connections.closed
     api /metrics -D "$DIR/head" >"$DIR/metrics"

@@ -81,7 +81,6 @@ is_well() {
 }
 
 @test "rubbish, too much, nothing and hanging up do not disturb the master" {
-    local n
     head -c 100000 /dev/urandom | nc -N -U "$CONTROL" >/dev/null || true
     run raw send "unix:$CONTROL" 'nonsense\r\n\r\n'
     run raw send "unix:$CONTROL" '\x00\x00\x00\x00'  --half-close
@@ -93,7 +92,7 @@ is_well() {
     run raw send --half-close "unix:$CONTROL" ''
     run raw send --half-close "unix:$CONTROL" 'GET /v1/sta'
     run raw send --half-close "unix:$CONTROL" 'POST /v1/workers/scale HTTP/1.1\r\nContent-Length: 50\r\n\r\n{'
-    for n in $(seq 100); do nc -N -z -U "$CONTROL" 2>/dev/null || true; done
+    for _ in $(seq 100); do nc -N -z -U "$CONTROL" 2>/dev/null || true; done
     is_well
     [ "$(memory_of "$REEVE_PID" VmRSS)" -lt 100000 ] || is_sanitized
 }
@@ -175,6 +174,7 @@ EOF
     need setpriv
     local open
     open=$(mktemp -d "${TMPDIR:-/tmp}/reeve-e2e.XXXXXX")
+    folders+=("$open")
     chmod 755 "$open"
     cp "$REEVECTL" "$open/reevectl"
     as_nobody() { ASAN_OPTIONS='' UBSAN_OPTIONS='' setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
@@ -192,5 +192,4 @@ EOF
     has_logged 'user 65534 .* was refused'
     is_well
     stop_reeve
-    rm -r "$open"
 }

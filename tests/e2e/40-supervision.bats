@@ -110,8 +110,7 @@ serving() { is_equal "$1" eval 'worker_pids | wc -l'; }
 workers = 1
 app "n" { module = "$DIR/n.so" }
 EOF
-    local n
-    for n in $(seq 14); do curl -sS --max-time 20 -o /dev/null "$URL/?crash" 2>/dev/null || true; done
+    for _ in $(seq 14); do curl -sS --max-time 20 -o /dev/null "$URL/?crash" 2>/dev/null || true; done
     wait_until has_logged 'the next worker is started in'
     wait_until serving 1
     [ "$(figure '.workers[0].incarnation')" -le 15 ]
@@ -142,7 +141,7 @@ EOF
     kill -TTOU "$REEVE_PID"
     wait_until serving 1
     kill -TTOU "$REEVE_PID"
-    wait_until has_logged 'SIGTTOU: there are 1 workers'
+    wait_until has_logged 'SIGTTOU: workers wanted: 1'
     assert_equal "$(get /)" 'Hello, World!'
     assert_equal "$(figure .processes.target)" 1
     stop_reeve
@@ -168,7 +167,7 @@ max_workers = 3'
     kill -TTIN "$REEVE_PID"
     wait_until serving 3
     kill -TTIN "$REEVE_PID"
-    wait_until has_logged 'SIGTTIN: there are 3 workers, from 1 to 3 are possible'
+    wait_until has_logged 'SIGTTIN: workers wanted: 3; from 1 to 3 are possible'
     run ! ctl scale 4
     serving 3
 }
@@ -221,13 +220,15 @@ $WITH_SLEEP"
     has_logged 'the drain took too long: 1 connections are cut'
 }
 
-@test "a second TERM makes haste" {
+@test "a second TERM is no haste; INT after it is" {
     start_reeve <<<"$WITH_SLEEP"
     sleeper 60000
     kill -TERM "$REEVE_PID"
     wait_until has_logged 'SIGTERM: stopping when all requests are done'
-    is_alive "$REEVE_PID"
     kill -TERM "$REEVE_PID"
+    wait_until is_equal 1 figure .processes.draining
+    is_alive "$SLEEPER"
+    kill -INT "$REEVE_PID"
     end_of "$REEVE_PID"
     assert_equal "$STATUS" 0
     run ! wait "$SLEEPER"

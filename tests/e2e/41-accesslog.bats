@@ -106,9 +106,9 @@ EOF
     stop_reeve
     assert_equal "$(wc -l <"$DIR/access")" "$(grep -cE "$COMBINED" "$DIR/access")"
     # wrk does not count the last answers of each connection, which it no longer waits for.
-    local done
-    done=$(sed -nE 's/^ *([0-9]+) requests in.*/\1/p' "$DIR/wrk")
-    [ "$(wc -l <"$DIR/access")" -ge "$done" ] && [ "$(wc -l <"$DIR/access")" -le $((done + 64)) ]
+    local counted
+    counted=$(sed -nE 's/^ *([0-9]+) requests in.*/\1/p' "$DIR/wrk")
+    [ "$(wc -l <"$DIR/access")" -ge "$counted" ] && [ "$(wc -l <"$DIR/access")" -le $((counted + 64)) ]
 }
 
 @test "USR1 under load: the files together have every line, whole" {

@@ -49,8 +49,7 @@ is_replaced() {
     need wrk
     begin
     start_wrk
-    local n
-    for n in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         ctl restart >/dev/null
         is_replaced
         PIDS=$(worker_pids)
@@ -63,8 +62,7 @@ is_replaced() {
     need wrk
     begin
     start_wrk -H 'Connection: close'
-    local n
-    for n in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         ctl restart >/dev/null
         is_replaced
         PIDS=$(worker_pids)
@@ -154,11 +152,13 @@ max_workers = 3'
 }
 
 @test "a worker that dies in the middle of a restart is replaced all the same" {
-    build_numbered "$DIR/n.so" 1 -DSLOW_IN_WORKER
+    build_numbered "$DIR/n.so" 1 -DWAIT_IN_WORKER
+    touch "$DIR/go"
     start_reeve <<EOF
 workers = 3
-app "n" { module = "$DIR/n.so" }
+app "n" { module = "$DIR/n.so" option { go = "$DIR/go" } }
 EOF
+    rm "$DIR/go"
     PIDS=$(worker_pids)
     ctl -j restart >"$DIR/out" 2>&1 3>&- &
     local restart=$!
@@ -166,6 +166,8 @@ EOF
     wait_until grep -q spawned "$DIR/out"
     # One whose turn has not come, and one that is just being replaced.
     kill -KILL "$(head -n 1 <<<"$PIDS")" "$(tail -n 1 <<<"$PIDS")"
+    wait_until is_dead "$(head -n 1 <<<"$PIDS")"
+    touch "$DIR/go"
     wait "$restart"
     wait_until is_equal 3 eval 'worker_pids | wc -l'
     is_replaced

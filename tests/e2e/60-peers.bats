@@ -18,9 +18,9 @@ EOF
 start_nginx() {
     need nginx
     mkdir -p "$DIR/nginx"
-    local try user=
+    local user=
     [ "$(id -u)" -ne 0 ] || user='user root;' # else its worker, as nobody, could not write to our folders
-    for try in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         NGINX_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
         cat >"$DIR/nginx/nginx.conf" <<EOF
 daemon off;

@@ -17,7 +17,7 @@ load helpers
 workers    = 1
 keep_alive = 10m
 app "hello" { module = "$APPS/hello.so" }
-app "sleep" { module = "$APPS/sleep.so" mount = "/sleep" }
+app "streams" { module = "$TEST_APPS/streams.so" mount = "/streams" }
 EOF
     get / >/dev/null
     local pid before n
@@ -36,16 +36,17 @@ def connect(request):
     held.append(sock)
 for _ in range(count):
     connect(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert b"Hello" in held[-1].recv(4096)
+for sock in held:
+    assert b"Hello" in sock.recv(4096)
 for _ in range(count):
-    connect(b"GET /sleep?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    connect(b"GET /streams/rest?s=600 HTTP/1.1\r\nHost: a\r\n\r\n")
 print("all there", flush=True)
 held[0].recv(1) # until the test is over
 EOF
         started+=("$!")
     done
     all_there() { [ "$(grep -l 'all there' "$DIR"/crowd? | wc -l)" -eq 4 ]; }
-    wait_until -t 60 all_there
+    wait_until -t 90 all_there
     wait_until is_equal "$half $half" figure '"\(.connections.idle) \(.requests.active)"'
     # With them there: a new connection and its answer, twenty times.
     local slowest=0 took

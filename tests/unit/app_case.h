@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -46,10 +47,10 @@ struct app_case {
     struct listener *listener;
     reeve_app descriptor;
     struct generation *generation;
-    int client;            /* the client's end; -1: none */
-    char wire[CASE_WIRE];  /* what has come back, NUL-terminated */
+    int client;           /* the client's end; -1: none */
+    char wire[CASE_WIRE]; /* what has come back, NUL-terminated */
     size_t length;
-    bool is_closed;        /* the server has closed its end */
+    bool is_closed; /* the server has closed its end */
 };
 
 static inline void app_case_fill_config(struct app_case *c)
@@ -144,8 +145,8 @@ static inline void app_case_connect(struct app_case *c)
     c->client = fds[0];
     c->length = 0;
     c->is_closed = false;
-    assert_int_equal(
-        conn_open(&c->room.net, fds[1], c->listener, (const struct sockaddr *)&peer), 0);
+    assert_int_equal(conn_open(&c->room.net, fds[1], c->listener, (const struct sockaddr *)&peer),
+                     0);
 }
 
 static inline void app_case_send(struct app_case *c, const char *bytes, size_t size)

@@ -429,8 +429,8 @@ static void each_mistake_has_its_sentence(void **state)
         {L "listen \"localhost:80\" { }",
          "t.conf:2: listen \"localhost:80\": the host must be a numeric IPv4 address, an IPv6 "
          "address in [ ], or *"},
-        {"\nlisten \"127.0.0.1:65536\"\n{\n}\n",
-         "t.conf:2: listen \"127.0.0.1:65536\": the port must be 1 to 65535"},
+        {"\nlisten \"127.0.0.1:65536\"\n{\n}\n", "t.conf:2: listen \"127.0.0.1:65536\": the port "
+                                                 "must be 0 to 65535 (0: the kernel chooses)"},
         {"listen \"127.0.0.1:1\" {\n backlog = 0 }",
          "t.conf:2: backlog must be a number from 1 to 65535, not \"0\""},
         {"listen \"127.0.0.1:1\" { mode = 0888 }",

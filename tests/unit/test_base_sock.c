@@ -105,7 +105,7 @@ static void what_is_no_address_is_explained(void **state)
 {
     static const char form[] =
         "an address is IPV4:PORT, [IPV6]:PORT, *:PORT for all, or unix:/PATH",
-                      port[] = "the port must be 1 to 65535",
+                      port[] = "the port must be 0 to 65535 (0: the kernel chooses)",
                       host[] =
                           "the host must be a numeric IPv4 address, an IPv6 address in [ ], or *",
                       ipv6[] = "what is in [ ] must be a numeric IPv6 address";

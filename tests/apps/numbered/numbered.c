@@ -1,5 +1,6 @@
 /* numbered: answers which build it is, and from which process. Compiled with -DBUILD=N it is build N, with one of the
  * others below a build that is no good. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,11 @@ static int init(reeve_module *module)
 #ifdef CRASH_INIT
     abort();
 #endif
+#ifdef FAIL_IN_SECOND /* worker: the first makes the file */
+    if (!reeve_is_preflight() &&
+        open(reeve_option(module, "first"), O_CREAT | O_EXCL | O_WRONLY, 0600) == -1)
+        return reeve_refuse(module, "not in a second worker");
+#endif
 #ifdef CRASH_IN_WORKER
     if (!reeve_is_preflight())
         raise(SIGKILL);
@@ -85,9 +91,9 @@ static int init(reeve_module *module)
     for (;;)
         pause();
 #endif
-#ifdef SLOW_IN_WORKER /* but the worker serves others meanwhile */
-    if (!reeve_is_preflight())
-        reeve_sleep(0.7);
+#ifdef WAIT_IN_WORKER /* for a file, while the worker serves others */
+    if (!reeve_is_preflight() && wait_for(reeve_option(module, "go")) != 0)
+        return -1;
 #endif
 #ifdef HANG_IN_WORKER
     while (!reeve_is_preflight())

@@ -192,6 +192,15 @@ static int until_gone(reeve_environ *env, reeve_start_response *start_response)
     return -1;
 }
 
+/* ?s=N: longer than the sleep app would */
+static int rest(reeve_environ *env, reeve_start_response *start_response)
+{
+    if (reeve_sleep((double)number(env, "s")) != 0)
+        return -1;
+    start(env, start_response);
+    return say(env, "rested\n");
+}
+
 /* ---- reading ---- */
 
 /* Reads the body slowly, and tells its length: ?ms= between two reads */
@@ -265,6 +274,7 @@ static const struct {
     {"/flushed", flushed},
     {"/file", file},
     {"/until-gone", until_gone},
+    {"/rest", rest},
     {"/slow-read", slow_read},
     {"/unread", unread},
     {"/half-read", half_read},

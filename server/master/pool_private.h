@@ -1,0 +1,44 @@
+/* pool_private.h: pool.c (how many workers) and life.c (one of them) are one part behind pool.h; this
+ * is what they ask of each other. */
+#ifndef MASTER_POOL_PRIVATE_H
+#define MASTER_POOL_PRIVATE_H
+
+#include "master/policy.h"
+#include "master/pool.h"
+
+TAILQ_HEAD(worker_list, worker);
+
+struct pool {
+    struct master *master;
+    struct worker_list workers; /* oldest first; each process until it was reaped */
+    unsigned target;            /* 0 until pool_start */
+    struct backoff backoff;
+    unsigned held_back; /* of the missing ones: spawned when `retry` fires, not before */
+    struct event retry; /* pending exactly while held_back > 0 */
+    uint64_t retry_at;  /* clock_ns() */
+    unsigned owed;      /* spawns to come that replace one which ended unasked */
+    bool was_ready;     /* some worker was, once */
+};
+
+/* ---- pool.c ---- */
+
+/* Spawns or drains towards the target. */
+void pool_balance(struct pool *pool);
+/* A worker ended unasked: its successor is spawned by the next pool_balance, or after a delay. */
+void pool_plan_successor(struct pool *pool, struct worker *worker);
+/* The lowest free slot; max_workers: there is none. */
+unsigned pool_free_slot(const struct pool *pool);
+
+/* ---- life.c ---- */
+
+/* A process in the lowest free slot, of which there is one; it is in the pool's list at once. NULL,
+ * after a warning, when there is none to be had. */
+struct worker *life_spawn(struct pool *pool, bool is_extra);
+/* MESSAGE_STOP, and SIGKILL a second later. */
+void life_stop(struct worker *worker);
+void life_kill(const struct worker *worker);
+void life_on_reaped(struct worker *worker, int status);
+/* Without a word to anybody: for pool_free. */
+void life_free(struct worker *worker);
+
+#endif
