@@ -19,8 +19,9 @@ class Missing(Exception):
 
 
 class Server:
-    def __init__(self, name, folder, command, port, urls, stop=signal.SIGTERM):
-        self.name, self.folder, self.port, self.stop_signal = name, folder, port, stop
+    def __init__(self, name, folder, command, port, urls, stop=signal.SIGTERM, ready=""):
+        """`ready`: what it logs when it has started; empty: it has when its port is open."""
+        self.name, self.folder, self.port, self.stop_signal, self.ready = name, folder, port, stop, ready
         self.urls = {what: f"http://127.0.0.1:{port}{path}" for what, path in urls.items()}
         self.log = os.path.join(folder, "log")
         with open(self.log, "wb") as log:
@@ -35,7 +36,9 @@ class Server:
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
+                with open(self.log, errors="replace") as log:
+                    if self.ready in log.read():
+                        return
             time.sleep(0.02)
         said = self.last_words()
         self.stop()
@@ -152,7 +155,8 @@ app "sleep" {{ module = "{apps}/sleep.so" mount = "/sleep" }}
     os.mkdir(os.path.join(folder, "state"))
     conf = write(os.path.join(folder, "reeve.conf"), text)
     urls = {"hello": "/", "close": "/", "sleep": "/sleep", **file_urls("/files")}
-    server = Server("reeve", folder, [os.path.join(build, "bin/reeve"), "-c", conf], port, urls, stop=signal.SIGINT)
+    server = Server("reeve", folder, [os.path.join(build, "bin/reeve"), "-c", conf], port, urls, stop=signal.SIGINT,
+                    ready=" ready: ")
     server.control = f"{folder}/control.sock"
     return server
 

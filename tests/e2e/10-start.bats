@@ -151,6 +151,13 @@ listen \"127.0.0.1:0\" { }"
     assert_equal "$(curl -sS --unix-socket "$DIR/http.sock" http://reeve/)" "Hello, World!"
 }
 
+@test "a control socket that another server answers at is not taken: reevectl would mean the wrong one" {
+    start_reeve </dev/null
+    run -1 "$REEVE" --listen 127.0.0.1:0 --control "$CONTROL" --state-dir "$DIR/other" "$APPS/hello.so"
+    assert_output --partial "another server answers at its control socket $CONTROL"
+    run -0 ctl status
+}
+
 @test "without a state folder one is made, said once, and removed at the end" {
     write_config </dev/null
     sed -i '/^state_dir/d' "$CONFIG"

@@ -266,6 +266,7 @@ $WITH_SLEEP"
     hold /
     local workers
     workers=$(worker_pids)
+    mapfile -t orphans <<<"$workers"
     kill -KILL "$REEVE_PID"
     wait_until has_logged 'the master has gone; this worker drains and ends'
     release
@@ -273,6 +274,25 @@ $WITH_SLEEP"
     # shellcheck disable=SC2086
     wait_until are_dead $workers
     end_of "$REEVE_PID"
+}
+
+@test "a worker that hangs does not outlive a killed master" {
+    build_numbered "$DIR/n.so" 1
+    start_reeve <<EOF
+workers = 1
+drain_timeout = 1s
+app "n" { module = "$DIR/n.so" mount = "/n" }
+EOF
+    local worker
+    worker=$(worker_pids)
+    build_numbered "$DIR/n.so" 2 -DHANG_IN_WORKER
+    ctl reload n >"$DIR/out" 2>&1 3>&- &
+    started+=("$!")
+    has_both() { [ "$(grep -c 'r-xp.*/spool/n/' "/proc/$worker/maps")" -eq 2 ]; }
+    wait_until has_both
+    kill -KILL "$REEVE_PID"
+    end_of "$REEVE_PID"
+    wait_until are_dead "$worker"
 }
 
 @test "a master that is killed in the middle of a preflight leaves no process behind" {
@@ -285,6 +305,7 @@ $WITH_SLEEP"
     wait_until three
     local children
     children=$(pgrep -P "$REEVE_PID")
+    mapfile -t orphans <<<"$children"
     kill -KILL "$REEVE_PID"
     # shellcheck disable=SC2086
     wait_until are_dead $children

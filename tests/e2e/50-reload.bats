@@ -278,6 +278,25 @@ rejected() {
     assert_equal "$(get / | cut -d' ' -f1,2)" 'build 3'
 }
 
+@test "a build with a shared library of its own is refused: the older copy would be used" {
+    begin
+    echo 'int own(void) { return 2; }' | cc -shared -fPIC -xc -o "$DIR/libown.so" -
+    cat >"$DIR/own.c" <<'EOF'
+#include <reeve/app.h>
+int own(void);
+static int answer(reeve_environ *env, reeve_start_response *start_response)
+{
+    return start_response(env, "200 OK", REEVE_NO_HEADERS) + own() - 2;
+}
+REEVE_APP(.name = "own", .version = "2", .application = answer);
+EOF
+    cc -shared -fPIC -I"$TOP/include" -o "$DIR/n.so" "$DIR/own.c" -L"$DIR" -lown "-Wl,-rpath,$DIR"
+    run -4 ctl reload n
+    assert_output --partial "$DIR/libown.so, a shared library of its own"
+    assert_output --partial 'link it statically'
+    assert_equal "$(builds)" 'build 1'
+}
+
 @test "a build whose init takes its time does not keep the worker from serving" {
     begin
     build_numbered "$DIR/n.so" 2 -DWAIT_IN_WORKER

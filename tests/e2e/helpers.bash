@@ -28,6 +28,7 @@ unset RUNTIME_DIRECTORY STATE_DIRECTORY XDG_RUNTIME_DIR XDG_STATE_HOME
 # This test's own folder; in setup_file that of the file, where a server for all of its tests lives.
 DIR=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}
 
+orphans=() # workers whose master the test kills: theirs is no parent any more that teardown could ask
 folders=() # outside of bats' own, to be removed at the end
 started=() # process ids of what this process started and has to end
 
@@ -154,7 +155,7 @@ stop_reeve() {
 # child that was not waited for keeps its id, so no other process can be hit.
 end_started() {
     local pid workers
-    workers=$(for pid in "${started[@]}"; do pgrep -P "$pid" || true; done)
+    workers="${orphans[*]} $(for pid in "${started[@]}"; do pgrep -P "$pid" || true; done)"
     for pid in "${started[@]}"; do
         [ "$pid" != "${REEVE_PID:-}" ] || kill -QUIT "$pid" 2>/dev/null || true
         kill -TERM "$pid" 2>/dev/null || true
@@ -164,7 +165,8 @@ end_started() {
         wait "$pid" 2>/dev/null || true
     done
     for pid in $workers; do
-        is_dead "$pid" || wait_until -t 5 is_dead "$pid" >/dev/null || kill -KILL "$pid" 2>/dev/null || true
+        [[ $(readlink "/proc/$pid/exe") == */reeve ]] || continue
+        wait_until -t 5 is_dead "$pid" >/dev/null || kill -KILL "$pid" 2>/dev/null || true
     done
     started=()
     [ "${#folders[@]}" -eq 0 ] || rm -rf "${folders[@]}"
