@@ -17,6 +17,7 @@
 #include "master/master.h"
 #include "master/metrics.h"
 #include "master/pool.h"
+#include "master/deploy.h"
 #include "master/report.h"
 
 struct route;
@@ -32,7 +33,7 @@ struct route {
     const char *summary;
 };
 
-static route_serve serve_index, serve_report, serve_app, serve_metrics, serve_reload,
+static route_serve serve_index, serve_report, serve_app, serve_deploys, serve_metrics, serve_reload,
     serve_reload_all, serve_restart, serve_scale, serve_reopen, serve_shutdown;
 
 #define GET  EVHTTP_REQ_GET
@@ -46,6 +47,7 @@ static const struct route routes[] = {
     {GET,  "/v1/workers",        NULL,         serve_report,     report_workers, "the workers"},
     {GET,  "/v1/apps",           NULL,         serve_report,     report_apps,    "the applications"},
     {GET,  "/v1/apps/*",         NULL,         serve_app,        NULL,           "one application"},
+    {GET,  "/v1/deploys",        NULL,         serve_deploys,    NULL,           "the latest receipts of deployments, oldest first"},
     {GET,  "/v1/config",         NULL,         serve_report,     report_config,  "the configuration in force"},
     {GET,  "/metrics",           NULL,         serve_metrics,    NULL,           "figures for Prometheus"},
     {POST, "/v1/apps/reload",    "",           serve_reload_all, NULL,           "deploy every application's module; streams"},
@@ -180,6 +182,20 @@ static void serve_app(struct call *call, const struct route *route)
     else
         call_answer(call, HTTP_OK, json);
     stats_free(stats);
+}
+
+static void serve_deploys(struct call *call, const struct route *route)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON *receipts = cJSON_Duplicate(deploy_history(call->master->deploys), true);
+
+    (void)route;
+    if (!cJSON_AddItemToObject(json, "deploys", receipts)) {
+        cJSON_Delete(receipts);
+        cJSON_Delete(json);
+        json = NULL;
+    }
+    call_answer(call, HTTP_OK, json);
 }
 
 static void serve_metrics(struct call *call, const struct route *route)

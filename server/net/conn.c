@@ -38,11 +38,6 @@ const struct sockaddr *conn_peer(const struct conn *conn)
     return &conn->peer.any;
 }
 
-int conn_fd(const struct conn *conn)
-{
-    return conn->fd;
-}
-
 uint64_t conn_arrived_at(const struct conn *conn)
 {
     return conn->arrived_at;

@@ -92,7 +92,6 @@ void conn_finish(struct conn *conn, enum conn_end end, uint64_t now);
 const struct listener *conn_listener(const struct conn *conn);
 struct net *conn_net(const struct conn *conn);
 const struct sockaddr *conn_peer(const struct conn *conn); /* AF_UNIX: no address */
-int conn_fd(const struct conn *conn);
 uint64_t conn_arrived_at(const struct conn *conn); /* clock_ns() when the head was complete */
 
 #endif

@@ -344,8 +344,3 @@ size_t coro_alive(void)
 {
     return pool.alive;
 }
-
-struct event_base *coro_base(void)
-{
-    return pool.base;
-}

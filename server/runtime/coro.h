@@ -53,6 +53,5 @@ int coro_sleep(uint64_t ns);
 
 const char *coro_waits_for(const struct coro *coro); /* NULL while it does not wait */
 size_t coro_alive(void);                             /* started and not ended */
-struct event_base *coro_base(void);
 
 #endif

@@ -3,8 +3,8 @@ import glob, os, resource, shlex, statistics, subprocess, time
 from concurrent.futures import ThreadPoolExecutor
 
 import peers
-from measure import (Client, Latency, Load, ask_for, ending, get, ms, pss_bytes, ratios, start_wrk, table, take_turns,
-                     unsettled)
+from measure import (Client, Latency, Load, ask_for, ending, get, ms, pss_bytes, ratios, rss_bytes, start_wrk, table,
+                     take_turns, unsettled)
 from peers import HERE, ROOT, Missing
 
 CONNECTIONS = 64
@@ -211,7 +211,7 @@ class ReeveReloads:
         says, wanted = get(self.server.urls["hello"]), f"build {self.number % len(self.builds)}\n".encode()
         if says != wanted:
             raise RuntimeError(f"after reload {self.number} it answers {says!r} instead of {wanted!r}")
-        self.sizes.append(pss_bytes(self.server.pids()))
+        self.sizes.append([rss_bytes(pid) >> 10 for pid in self.server.pids()[:2]])
 
     def mapped(self):
         """How many generations the worker has mapped."""
@@ -222,10 +222,11 @@ class ReeveReloads:
         return len(names)
 
     def remarks(self):
-        first, last = self.sizes[len(self.sizes) // 4], self.sizes[-1]
-        return (f"a reload takes {ms(statistics.median(self.took))} ms; memory {first / 1024:.0f} KB after"
-                f" {len(self.sizes) // 4 + 1} reloads, {last / 1024:.0f} KB after {len(self.sizes)};"
-                f" {self.mapped()} generation(s) mapped")
+        count = len(self.sizes)
+        first, last = self.sizes[count // 4 - 1], self.sizes[-1]
+        return (f"a reload takes {ms(statistics.median(self.took))} ms; resident after {count // 4} and {count} reloads:"
+                f" master {first[0]} and {last[0]} KB, worker {first[1]} and {last[1]} KB;"
+                f" generations mapped in the worker: {self.mapped()}")
 
 
 class NginxReloads:

@@ -36,6 +36,11 @@ def pss_bytes(pids):
     return total
 
 
+def rss_bytes(pid):
+    with open(f"/proc/{pid}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 # ---- wrk ----
 
 

@@ -71,7 +71,7 @@ is_well() {
 
 @test "every path answers curl --unix-socket, and HEAD as GET without the body" {
     local path
-    for path in /v1 /v1/status /v1/stats /v1/workers /v1/apps /v1/apps/hello /v1/config /metrics; do
+    for path in /v1 /v1/status /v1/stats /v1/workers /v1/apps /v1/apps/hello /v1/deploys /v1/config /metrics; do
         assert_equal "$path $(api "$path" -o /dev/null -w '%{http_code}')" "$path 200"
         assert_equal "$path $(api "$path" -I -o /dev/null -w '%{http_code} %{size_download}')" "$path 200 0"
     done
