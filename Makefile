@@ -40,6 +40,13 @@ endif
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
+# The server itself is optimised as a whole at its link (gcc only); everything else takes the plain half of the objects.
+ifeq ($(KIND)$(findstring clang,$(CC)),release)
+LTO_COMPILE := -flto=auto -ffat-lto-objects
+LTO_NOT     := -fno-lto
+LTO_LINK    := -flto=auto
+endif
+
 KIND_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 KIND_debug   := -O0 -g3
 KIND_asan    := $(SANITIZE)
@@ -60,8 +67,9 @@ INCLUDES = $(eval INCLUDES := $$(call ask,--cflags))$(INCLUDES)
 # which see include/ only. MODULE_* are the flags that app authors are told of (reeve.pc, include/reeve/app.h).
 COMMON         := -std=c11 $(WARNINGS) $(KIND_FLAGS) -fstack-protector-strong -MMD -MP
 HARDEN_LINK    := -Wl,-z,relro,-z,now
-SERVER_COMPILE := $(COMMON) -D_GNU_SOURCE -DREEVE_VERSION='"$(VERSION)"' -Iinclude -Iserver -fPIE -fvisibility=hidden -pthread
-SERVER_LINK    := $(KIND_FLAGS) -pie -pthread $(HARDEN_LINK) -Wl,--as-needed
+SERVER_COMPILE := $(COMMON) -D_GNU_SOURCE -DREEVE_VERSION='"$(VERSION)"' -Iinclude -Iserver -fPIE -fvisibility=hidden -pthread \
+                  $(LTO_COMPILE)
+SERVER_LINK    := $(KIND_FLAGS) $(LTO_NOT) -pie -pthread $(HARDEN_LINK) -Wl,--as-needed
 EXPORT         := -Wl,--export-dynamic
 MODULE_CFLAGS  := -fPIC -fvisibility=hidden
 MODULE_LDFLAGS := -shared -Wl,-Bsymbolic-functions
@@ -104,7 +112,7 @@ asan: ## Build with AddressSanitizer and UBSan into build-asan/
 	@$(MAKE) BUILD=build-asan all
 
 $(BUILD)/bin/reeve: $(MAIN_OBJECTS) $(ROOM_OBJECTS)
-	$(link-server) $(EXPORT) $(LIBS)
+	$(link-server) $(LTO_LINK) $(EXPORT) $(LIBS)
 
 $(BUILD)/bin/reevectl: $(CLI_OBJECTS) $(call room,base)
 	$(link-server) $(LIBS)

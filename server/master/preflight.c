@@ -33,6 +33,7 @@ struct preflight {
     preflight_on_end *on_end;
     void *arg;
 
+    pid_t master_pid;
     pid_t pid;
     int status;     /* of waitpid, once is_reaped */
     bool is_reaped; /* with is_cut the end: a last message may be read after the process is gone */
@@ -74,6 +75,8 @@ static int stage_and_limit(void *arg)
     rlim_t seconds = (rlim_t)(order->config->prepare_timeout / NS_PER_SEC) + 1;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* of no use without its master */
+    if (getppid() != preflight->master_pid)
+        return 1; /* which was gone before the call */
     if (stage_copy(module, order->path, preflight->staged) != 0)
         return 1;
     limit(RLIMIT_CPU, seconds);
@@ -325,6 +328,7 @@ struct preflight *preflight_start(const struct preflight_order *order, preflight
     preflight->on_end = on_end;
     preflight->arg = arg;
     preflight->output_fd = -1;
+    preflight->master_pid = getpid();
     evtimer_assign(&preflight->timer, order->base, on_timer, preflight);
     if (start_process(preflight) != 0) {
         int error = errno;

@@ -283,6 +283,7 @@ static void watch_master(const struct config *config)
 {
     const struct sigaction action = {.sa_handler = on_master_died, .sa_flags = SA_RESTART};
 
+    signal(SIGALRM, SIG_DFL); /* who started the master may have had it ignored */
     orphan_seconds = (sig_atomic_t)(config->drain_timeout / NS_PER_SEC + ORPHAN_GRACE);
     sigaction(SIGUSR2, &action, NULL);
     prctl(PR_SET_PDEATHSIG, SIGUSR2);

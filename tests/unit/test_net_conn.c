@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "net/conn_private.h"
 #include "net/net.h"
 #include "runtime/coro.h"
 
@@ -852,6 +853,53 @@ static void on_the_loop_writing_gathers_and_reading_does_not_wait(void **state)
     assert_string_equal(wire + 2000000, "answer 0\n");
 }
 
+/* ---- turns ---- */
+
+static unsigned turns;
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    turns++;
+}
+
+/* As if it had moved all that without ever having had to wait, which needs a faster peer than a test
+ * can have; then something else becomes ready. */
+static void move_much(struct conn *conn, struct event *ready)
+{
+    conn->turn = 64u << 20;
+    event_assign(ready, base, -1, 0, on_turn, NULL);
+    event_active(ready, 0, 0);
+}
+
+static int never_waits(struct conn *conn)
+{
+    struct iovec one = {(char *)(uintptr_t)pattern(1), 1};
+    struct event ready[3];
+
+    turns = 0;
+    move_much(conn, &ready[0]);
+    if (conn_read(conn, body, 1) != 1 || turns != 1)
+        return -1;
+    move_much(conn, &ready[1]);
+    if (conn_write(conn, &one, 1) == -1 || turns != 2)
+        return -1;
+    move_much(conn, &ready[2]);
+    return conn_flush(conn) == -1 || turns != 3 ? -1 : 0;
+}
+
+static void who_never_waits_lets_others_have_their_turn(void **state)
+{
+    (void)state;
+    works[0] = never_waits;
+    connect_client();
+    post(1, 1, 1);
+    turn_until_finished(1);
+    assert_int_equal(seen[0].result, 0);
+}
+
 /* ---- ends ---- */
 
 static void a_client_that_says_no_more_gets_its_answers(void **state)
@@ -1296,6 +1344,7 @@ int main(void)
         TEST(a_file_leaves_behind_what_was_gathered),
         TEST(a_file_that_ends_early_is_an_error_of_its_own),
         TEST(on_the_loop_writing_gathers_and_reading_does_not_wait),
+        TEST(who_never_waits_lets_others_have_their_turn),
         TEST(a_client_that_says_no_more_gets_its_answers),
         TEST(a_body_that_breaks_off_is_told_to_who_reads_it),
         TEST(a_reset_is_noticed_by_an_idle_connection),
