@@ -5,14 +5,14 @@
 #define BASE_POISON_H
 
 #if defined(__SANITIZE_ADDRESS__)
-#define HAS_POISON 1
+#define HAS_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define HAS_POISON 1
+#define HAS_ASAN 1
 #endif
 #endif
 
-#ifdef HAS_POISON
+#ifdef HAS_ASAN
 #include <sanitizer/asan_interface.h>
 #define POISON(start, size)   ASAN_POISON_MEMORY_REGION(start, size)
 #define UNPOISON(start, size) ASAN_UNPOISON_MEMORY_REGION(start, size)

@@ -241,6 +241,25 @@ void conn_limit(struct conn *conn, unsigned class)
         limit_start(conn->net->limits, &conn->limit, class, clock_ns());
 }
 
+int conn_await(struct conn *conn, enum conn_wait what, unsigned class, const char *text)
+{
+    int reason;
+
+    conn->waiter = coro_current();
+    conn->wait = what;
+    conn->turn = 0;
+    conn_limit(conn, class); /* of what was waited for before, another may still run */
+    reason = coro_wait(text);
+    conn->waiter = NULL;
+    conn->wait = WAIT_NONE;
+    limit_stop(conn->net->limits, &conn->limit);
+    if (reason) {
+        errno = reason;
+        return -1;
+    }
+    return 0;
+}
+
 /* Nothing to send is left and no request is in progress. */
 static void settle_idle(struct conn *conn)
 {

@@ -100,6 +100,9 @@ void conn_lost(struct conn *conn);
 void conn_advance(struct conn *conn);
 /* The class of time limit that counts now; goes on if it counts already. */
 void conn_limit(struct conn *conn, unsigned class);
+/* Suspends the current coroutine until the socket is ready for `what`; `text` is for reports. 0, or -1
+ * with the reason it was woken with. [suspends] */
+int conn_await(struct conn *conn, enum conn_wait what, unsigned class, const char *text);
 void conn_on_limit(struct limit *limit, unsigned class, void *net);
 
 #endif

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "net/conn_private.h"
 #include "runtime/coro.h"
 
@@ -153,25 +152,11 @@ static size_t take_buffered(struct conn *conn, void *buffer, size_t size)
 
 static int wait_for_bytes(struct conn *conn)
 {
-    int reason;
-
     if (!coro_current()) {
         errno = EWOULDBLOCK;
         return -1;
     }
-    conn->waiter = coro_current();
-    conn->wait = WAIT_READ;
-    conn->turn = 0;
-    limit_start(conn->net->limits, &conn->limit, LIMIT_BODY, clock_ns());
-    reason = coro_wait("read body");
-    conn->waiter = NULL;
-    conn->wait = WAIT_NONE;
-    limit_stop(conn->net->limits, &conn->limit);
-    if (reason) {
-        errno = reason;
-        return -1;
-    }
-    return 0;
+    return conn_await(conn, WAIT_READ, LIMIT_BODY, "read body");
 }
 
 /* Bytes straight from the socket: the buffer is empty and at least DIRECT_READ are to come. */

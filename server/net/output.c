@@ -95,22 +95,7 @@ static int block(struct conn *conn)
 
 static int wait_for_room(struct conn *conn)
 {
-    int reason;
-
-    conn->waiter = coro_current();
-    conn->wait = WAIT_WRITE;
-    conn->turn = 0;
-    /* A body's limit may have taken its place since the output was blocked. */
-    conn_limit(conn, LIMIT_WRITE);
-    reason = coro_wait("write");
-    conn->waiter = NULL;
-    conn->wait = WAIT_NONE;
-    limit_stop(conn->net->limits, &conn->limit);
-    if (reason) {
-        errno = reason;
-        return -1;
-    }
-    return 0;
+    return conn_await(conn, WAIT_WRITE, LIMIT_WRITE, "write");
 }
 
 /* ---- sending ---- */

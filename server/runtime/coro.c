@@ -9,16 +9,10 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/poison.h"
 #include "runtime/stack.h"
 #include "runtime/switch.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
 #ifdef HAS_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif

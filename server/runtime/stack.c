@@ -7,24 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/poison.h"
+
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
 #else
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-#ifdef HAS_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr))
 #endif
 
 static size_t page_size(void)
@@ -61,7 +50,7 @@ void stack_unmap(struct stack *stack)
 {
     VALGRIND_STACK_DEREGISTER(stack->valgrind_id);
     /* Frames that were left by a switch and never returned from are still poisoned. */
-    ASAN_UNPOISON_MEMORY_REGION(stack->map, stack->map_size);
+    UNPOISON(stack->map, stack->map_size);
     munmap(stack->map, stack->map_size);
 }
 
