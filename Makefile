@@ -58,7 +58,7 @@ override CC := clang
 endif
 
 # http-parser has no .pc file. Asked for when first used, so that `make deps` works before pkg-config is there.
-PACKAGES = libevent_core libevent_extra libcjson libconfuse
+PACKAGES = libevent_core libevent_extra libcjson libconfuse libelf libdw libmd libsystemd
 ask      = $(or $(shell pkg-config $1 $(PACKAGES)),$(error libraries are missing: run `make deps-build`))
 LIBS     = $(eval LIBS := $$(call ask,--libs) -lhttp_parser -ldl)$(LIBS)
 INCLUDES = $(eval INCLUDES := $$(call ask,--cflags))$(INCLUDES)
@@ -219,9 +219,10 @@ format: deps-check ## Format all C files in place
 
 # ---- what must be installed -----------------------------------------------------------------------------------------
 
-NEED_BUILD := gcc libc6-dev make curl pkg-config libevent-dev libhttp-parser-dev libcjson-dev libconfuse-dev
+NEED_BUILD := gcc libc6-dev make curl pkg-config libevent-dev libhttp-parser-dev libcjson-dev libconfuse-dev \
+              libelf-dev libdw-dev libmd-dev libsystemd-dev
 NEED_CHECK := $(NEED_BUILD) libcmocka-dev bats bats-support bats-assert bats-file parallel jq wrk nghttp2-client \
-              nginx-light netcat-openbsd iproute2 procps util-linux python3 valgrind \
+              nginx-light netcat-openbsd iproute2 procps util-linux python3 valgrind systemd \
               clang clang-format libclang-rt-14-dev cppcheck shellcheck
 NEED_ALL   := $(NEED_CHECK) lighttpd
 
@@ -246,23 +247,27 @@ APPDIR     := $(DESTDIR)$(PREFIX)/lib/reeve/apps
 PCDIR      := $(DESTDIR)$(PREFIX)/lib/pkgconfig
 COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 CONFDIR    := $(DESTDIR)$(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/reeve
+UNITDIR    := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 # $(call fill,IN,OUT): copies a file with the paths and flags of this installation.
 fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' -e 's|build/apps|$(PREFIX)/lib/reeve/apps|g' \
-       -e 's|@MODULE_CFLAGS@|$(MODULE_CFLAGS)|g' -e 's|@MODULE_LDFLAGS@|$(MODULE_LDFLAGS)|g' $1 >$2
+       -e 's|@MODULE_CFLAGS@|$(MODULE_CFLAGS)|g' -e 's|@MODULE_LDFLAGS@|$(MODULE_LDFLAGS)|g' \
+       -e 's|/usr/local/etc/reeve|$(patsubst $(DESTDIR)%,%,$(CONFDIR))|g' -e 's|/usr/local/bin|$(PREFIX)/bin|g' $1 >$2
 
 install: all ## Install into DESTDIR and PREFIX (/usr/local); a configuration that is there already stays
-	install -d $(BINDIR) $(INCLUDEDIR) $(APPDIR) $(PCDIR) $(CONFDIR) $(COMPLETION)
+	install -d $(BINDIR) $(INCLUDEDIR) $(APPDIR) $(PCDIR) $(CONFDIR) $(COMPLETION) $(UNITDIR)
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 include/reeve/*.h $(INCLUDEDIR)
 	install -m 755 $(APPS) $(APPDIR)
 	install -m 644 etc/completions/reevectl.bash $(COMPLETION)/reevectl
 	$(call fill,etc/reeve.pc.in,$(PCDIR)/reeve.pc)
+	$(call fill,etc/reeve.service,$(UNITDIR)/reeve.service)
+	$(call fill,etc/reeve.socket,$(UNITDIR)/reeve.socket)
 	test -e $(CONFDIR)/reeve.conf || $(call fill,etc/reeve.conf,$(CONFDIR)/reeve.conf)
 
 uninstall: ## Remove what install put there, except the configuration
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(APPDIR)/,$(notdir $(APPS))) $(PCDIR)/reeve.pc \
-	      $(COMPLETION)/reevectl
+	      $(COMPLETION)/reevectl $(UNITDIR)/reeve.service $(UNITDIR)/reeve.socket
 	rm -rf $(INCLUDEDIR)
 	rmdir --ignore-fail-on-non-empty $(wildcard $(APPDIR) $(dir $(APPDIR)))
 
