@@ -6,6 +6,7 @@
 #include "base/board.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 #include "base/clock.h"
 
 #define BOARD_MAGIC  0x72656576u /* "reev" */
-#define BOARD_LAYOUT 1u /* to be raised when a field changes its meaning but not its size */
+#define BOARD_LAYOUT 2u /* to be raised when a field changes its meaning but not its size */
 #define ALIGNMENT    128u
 
 #define ROUND_UP(size) (((size) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
@@ -27,9 +28,18 @@
 static uint32_t layout_number(void)
 {
     const size_t sizes[] = {
-        sizeof(struct board),      sizeof(struct board_app),    sizeof(struct board_seat),
-        sizeof(struct board_slot), sizeof(struct board_column), sizeof(struct board_cell),
-        sizeof(struct histogram),  HISTOGRAM_BUCKETS,           HISTOGRAM_SHIFT,
+        sizeof(struct board),
+        sizeof(struct board_app),
+        sizeof(struct board_seat),
+        sizeof(struct board_slot),
+        sizeof(struct board_column),
+        sizeof(struct board_cell),
+        sizeof(struct histogram),
+        HISTOGRAM_BUCKETS,
+        HISTOGRAM_SHIFT,
+        BOARD_HOLDERS,
+        sizeof(struct board_holder),
+        offsetof(struct board_cell, total),
     };
     uint32_t number = BOARD_LAYOUT;
 
@@ -197,6 +207,7 @@ static void clear_column(struct board_column *column)
     board_set(&column->active, 0);
     board_set(&column->held, 0);
     board_set(&column->exceptions, 0);
+    board_set(&column->cut, 0);
     for (unsigned i = 0; i < sizeof(column->answers) / sizeof(column->answers[0]); i++)
         board_set(&column->answers[i], 0);
     board_set(&column->bytes_in, 0);
@@ -204,14 +215,34 @@ static void clear_column(struct board_column *column)
     clear_histogram(&column->latency);
 }
 
-struct board_column *board_claim(struct board_cell *cell, uint64_t generation)
+struct board_column *board_column_of(const struct board_cell *cell, uint64_t generation)
 {
-    struct board_column *column = &cell->latest[generation & 1];
-    uint64_t owner = board_get(&column->generation);
+    for (size_t i = 0; i < 2; i++)
+        if (board_get(&cell->latest[i].generation) == generation)
+            return (struct board_column *)(uintptr_t)&cell->latest[i];
+    return NULL;
+}
 
-    if (owner >= generation)
+/* Not by odd and even: generations that were refused leave gaps. Nor by age alone: the one that was
+ * taken back is younger than the one that is live again. */
+static struct board_column *column_to_take(struct board_cell *cell, uint64_t former)
+{
+    struct board_column *one = &cell->latest[0], *two = &cell->latest[1];
+    struct board_column *of_former = former != 0 ? board_column_of(cell, former) : NULL;
+
+    if (of_former)
+        return of_former == one ? two : one;
+    return board_get(&one->generation) <= board_get(&two->generation) ? one : two;
+}
+
+struct board_column *board_claim(struct board_cell *cell, uint64_t generation, uint64_t former)
+{
+    struct board_column *column = board_column_of(cell, generation);
+
+    if (column)
         return column;
-    if (owner != 0) { /* one that was never used is all zeros; leave its pages alone */
+    column = column_to_take(cell, former);
+    if (board_get(&column->generation) != 0) { /* else it is all zeros: leave its pages alone */
         board_set(&column->generation, 0);
         /* Nobody shall take half-cleared figures for the former owner's. */
         atomic_thread_fence(memory_order_release);
@@ -221,10 +252,100 @@ struct board_column *board_claim(struct board_cell *cell, uint64_t generation)
     return column;
 }
 
+/* ---- holders ---- */
+
+/* A reader lets the writer go on after so many tries, and gives up after so many more: it may have
+ * been stopped or have died half-way. */
+#define READ_TRIES 100
+#define READ_WAITS 1000
+
+static void begin_turn(struct board_cell *cell)
+{
+    board_set(&cell->holders_turn, board_get(&cell->holders_turn) | 1);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void end_turn(struct board_cell *cell)
+{
+    atomic_store_explicit(&cell->holders_turn, board_get(&cell->holders_turn) + 1,
+                          memory_order_release);
+}
+
+static void put_holder(struct board_holder *to, const struct holder *from)
+{
+    board_set(&to->generation, from->generation);
+    board_set(&to->kind, from->kind);
+    board_set(&to->waits_in, from->waits_in);
+    board_set(&to->site, from->site);
+    board_set(&to->count, from->count);
+}
+
+void board_show_holders(struct board_cell *cell, const struct holder *rows, size_t count)
+{
+    static const struct holder nothing;
+
+    begin_turn(cell);
+    for (size_t i = 0; i < BOARD_HOLDERS; i++)
+        put_holder(&cell->holders[i], i < count ? &rows[i] : &nothing);
+    end_turn(cell);
+}
+
+static int copy_holders(const struct board_cell *cell, struct holder out[BOARD_HOLDERS])
+{
+    int count = 0;
+
+    for (; count < BOARD_HOLDERS && board_get(&cell->holders[count].count) > 0; count++) {
+        const struct board_holder *from = &cell->holders[count];
+
+        out[count] = (struct holder){.generation = board_get(&from->generation),
+                                     .kind = board_get(&from->kind),
+                                     .waits_in = board_get(&from->waits_in),
+                                     .site = board_get(&from->site),
+                                     .count = board_get(&from->count)};
+    }
+    return count;
+}
+
+int board_read_holders(const struct board_cell *cell, struct holder rows_out[BOARD_HOLDERS])
+{
+    for (int i = 0; i < READ_TRIES + READ_WAITS; i++) {
+        uint64_t turn = atomic_load_explicit(&cell->holders_turn, memory_order_acquire);
+        int count;
+
+        if (i >= READ_TRIES)
+            sched_yield();
+        if (turn & 1)
+            continue;
+        count = copy_holders(cell, rows_out);
+        atomic_thread_fence(memory_order_acquire);
+        if (board_get(&cell->holders_turn) == turn)
+            return count;
+    }
+    return -1;
+}
+
 static void settle_column(struct board_column *column)
 {
     board_set(&column->active, 0);
     board_set(&column->held, 0);
+}
+
+uint64_t board_connections(const struct board *board, unsigned worker)
+{
+    const struct board_seat *seat = board_seat(board, worker);
+    const struct board_slot *slot = board_slot(board, worker);
+    /* What is taken off is read first, so that nothing looks as if it had gone before it came. */
+    uint64_t gone = board_get(&slot->closed) + board_get(&seat->handed_out);
+    uint64_t come = board_get(&slot->accepted) + board_get(&seat->handed_in);
+
+    return come > gone ? come - gone : 0;
+}
+
+/* Those that died with the worker are closed: also those that were handed to it and that it never
+ * looked at, and those that it had handed on and the master never got. */
+static void settle_connections(const struct board *board, unsigned worker)
+{
+    board_add(&board_slot(board, worker)->closed, board_connections(board, worker));
 }
 
 static void settle_slot(struct board_slot *slot)
@@ -236,7 +357,6 @@ static void settle_slot(struct board_slot *slot)
     board_set(&slot->rss, 0);
     board_set(&slot->idle, 0);
     board_set(&slot->active, 0);
-    board_set(&slot->closed, board_get(&slot->accepted));
 }
 
 void board_settle(const struct board *board, unsigned worker)
@@ -244,10 +364,13 @@ void board_settle(const struct board *board, unsigned worker)
     /* Even a look at a page allocates it: keep off cells that no app ever had. */
     uint64_t apps = board_get(&board->app_count);
 
+    settle_connections(board, worker);
     settle_slot(board_slot(board, worker));
     for (unsigned app = 0; app < apps && app < board->max_apps; app++) {
         struct board_cell *cell = board_cell(board, worker, app);
 
+        if (board_get(&cell->holders_turn) != 0)
+            board_show_holders(cell, NULL, 0);
         settle_column(&cell->total);
         settle_column(&cell->latest[0]);
         settle_column(&cell->latest[1]);

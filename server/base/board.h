@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
+#include "base/holder.h"
 
 /* A counter: only grows; or a gauge, where its comment says so. */
 typedef _Atomic uint64_t board_count;
@@ -45,6 +46,7 @@ struct board_column {
     board_count active;     /* gauge: running now */
     board_count held;       /* gauge: what keeps the generation loaded, requests included */
     board_count exceptions; /* the application failed */
+    board_count cut;        /* of these: cut off after another status than 5xx was sent */
     board_count answers[6]; /* by the status's first digit; [0]: cut off before a status was sent */
     board_count bytes_in;   /* of request bodies, as the app read them */
     board_count bytes_out;  /* of response bodies */
@@ -52,9 +54,19 @@ struct board_column {
     struct histogram latency;
 };
 
+/* A row of what holds an old generation; see struct holder. */
+struct board_holder {
+    board_count generation, kind, waits_in, site, count;
+};
+
+/* For all generations together; each has at least one. */
+#define BOARD_HOLDERS 16
+
 struct board_cell {
+    alignas(128) board_count holders_turn; /* odd: they are being written */
+    struct board_holder holders[BOARD_HOLDERS];
     alignas(128) struct board_column total;
-    /* Generation g is in latest[g & 1], unless a later one took it over: compare .generation. */
+    /* The two latest, in no order: board_column_of finds one. */
     struct board_column latest[2];
 };
 
@@ -88,6 +100,8 @@ struct board_seat {
     board_count last_exit;
     board_count respawns;    /* spawned because the one before died unasked */
     board_count last_status; /* wait status of the last one that ended */
+    board_count handed_out;  /* connections the master got from it, to pass on to another worker */
+    board_count handed_in;   /* ... and passed on to it */
 };
 
 /* Written by the master. `name` is set before the entry counts in app_count. */
@@ -121,12 +135,25 @@ struct board_seat *board_seat(const struct board *board, unsigned worker);
 struct board_slot *board_slot(const struct board *board, unsigned worker);
 struct board_cell *board_cell(const struct board *board, unsigned worker, unsigned app);
 
-/* Takes the column of `generation` in a cell; zeroes it first when it was an older generation's.
- * One that a later generation has stays that one's: compare .generation. For the slot's worker. */
-struct board_column *board_claim(struct board_cell *cell, uint64_t generation);
+/* Open connections of a slot's worker: those it accepted or was handed, and neither closed nor
+ * handed on. */
+uint64_t board_connections(const struct board *board, unsigned worker);
 
-/* After its worker has gone: gauges to 0, connections that died with it closed, and what told of
- * the process (pid, booted_at, rss, is_accepting, is_draining) cleared. For the master. */
+/* Takes a column for `generation`, which goes live in a cell: its own, or else the one that is not
+ * the former live one's (0: there was none), or the older one, which is zeroed first. For the
+ * slot's worker. */
+struct board_column *board_claim(struct board_cell *cell, uint64_t generation, uint64_t former);
+/* The column that `generation` has in a cell, or NULL. */
+struct board_column *board_column_of(const struct board_cell *cell, uint64_t generation);
+
+/* Replaces the rows of a cell; those beyond BOARD_HOLDERS are left out. For the slot's worker. */
+void board_show_holders(struct board_cell *cell, const struct holder *rows, size_t count);
+/* Returns how many there are; -1: not known, the writer was stopped in the middle. */
+int board_read_holders(const struct board_cell *cell, struct holder rows_out[BOARD_HOLDERS]);
+
+/* After its worker has gone: gauges to 0, no holders, connections that died with it closed, and
+ * what told of the process (pid, booted_at, rss, is_accepting, is_draining) cleared. For the
+ * master. */
 void board_settle(const struct board *board, unsigned worker);
 
 #endif

@@ -1,4 +1,5 @@
-/* channel.c: messages as packets of a head and its text; a queue for what the kernel cannot take.
+/* channel.c: messages as packets of a head and its text, perhaps with a descriptor; a queue for
+ * what the kernel cannot take.
  *
  * The other end is another process that may have gone mad: what it sends is checked, and dropped
  * with a word in the log when it is no message. The channel never waits and never decides that the
@@ -33,6 +34,7 @@ struct wire_head {
 struct packet {
     STAILQ_ENTRY(packet) link;
     struct wire_head head;
+    int fd;      /* owned; -1: none */
     char text[]; /* head.text_length bytes */
 };
 
@@ -41,21 +43,31 @@ struct channel {
     bool has_ended;  /* on_message(NULL) was called, or is about to be */
     bool is_reading; /* on_readable is further down the stack */
     bool is_freed;   /* within it: on_readable gives the memory back when it is done */
+    bool has_lost;   /* a descriptor that travelled along; said already */
     struct event readable;
     struct event writable; /* pending exactly while the queue has packets */
     STAILQ_HEAD(, packet) queue;
     channel_on_message *on_message;
+    channel_on_flushed *on_flushed; /* NULL: nobody wants to know */
     void *arg;
 };
 
 static const char *const message_names[] = {
-    [MESSAGE_PREPARE] = "prepare",     [MESSAGE_COMMIT] = "commit",
-    [MESSAGE_ABORT] = "abort",         [MESSAGE_START] = "start",
-    [MESSAGE_LAST_CALL] = "last call", [MESSAGE_DRAIN] = "drain",
-    [MESSAGE_STOP] = "stop",           [MESSAGE_REOPEN] = "reopen",
-    [MESSAGE_PREPARED] = "prepared",   [MESSAGE_REFUSED] = "refused",
-    [MESSAGE_COMMITTED] = "committed", [MESSAGE_READY] = "ready",
-    [MESSAGE_UNLOADED] = "unloaded",   [MESSAGE_LEAVING] = "leaving",
+    [MESSAGE_PREPARE] = "prepare",
+    [MESSAGE_COMMIT] = "commit",
+    [MESSAGE_ABORT] = "abort",
+    [MESSAGE_START] = "start",
+    [MESSAGE_LAST_CALL] = "last call",
+    [MESSAGE_DRAIN] = "drain",
+    [MESSAGE_STOP] = "stop",
+    [MESSAGE_REOPEN] = "reopen",
+    [MESSAGE_PREPARED] = "prepared",
+    [MESSAGE_REFUSED] = "refused",
+    [MESSAGE_COMMITTED] = "committed",
+    [MESSAGE_READY] = "ready",
+    [MESSAGE_UNLOADED] = "unloaded",
+    [MESSAGE_LEAVING] = "leaving",
+    [MESSAGE_CONNECTION] = "connection",
 };
 #define MESSAGE_NAMES (sizeof(message_names) / sizeof(message_names[0]))
 
@@ -74,25 +86,60 @@ int channel_pair(int fds_out[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds_out);
 }
 
+static void close_any(int fd)
+{
+    if (fd != -1)
+        close(fd);
+}
+
+/* What was sent, or never will be. */
+static void drop_first(struct channel *channel)
+{
+    struct packet *packet = STAILQ_FIRST(&channel->queue);
+
+    STAILQ_REMOVE_HEAD(&channel->queue, link);
+    close_any(packet->fd);
+    free(packet);
+}
+
 static void drop_queue(struct channel *channel)
 {
-    struct packet *packet;
-
-    while ((packet = STAILQ_FIRST(&channel->queue)) != NULL) {
-        STAILQ_REMOVE_HEAD(&channel->queue, link);
-        free(packet);
-    }
+    while (!STAILQ_EMPTY(&channel->queue))
+        drop_first(channel);
     event_del(&channel->writable);
+}
+
+/* Room for a descriptor beside a message, aligned as its head wants it. */
+union control {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void attach(struct msghdr *message, union control *control, int fd)
+{
+    struct cmsghdr *head = &control->head;
+
+    memset(control, 0, sizeof(*control));
+    message->msg_control = control;
+    message->msg_controllen = sizeof(*control);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &fd, sizeof(fd));
 }
 
 enum transmission { TRANSMITTED, MUST_WAIT, FAILED };
 
-static enum transmission transmit(int fd, struct wire_head *head, char *text)
+/* `passenger` travels along; -1: none. */
+static enum transmission transmit(int fd, struct wire_head *head, char *text, int passenger)
 {
     struct iovec parts[2] = {{head, sizeof(*head)}, {text, head->text_length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    union control control;
     ssize_t n;
 
+    if (passenger != -1)
+        attach(&message, &control, passenger);
     do {
         n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n == -1 && errno == EINTR);
@@ -103,37 +150,70 @@ static enum transmission transmit(int fd, struct wire_head *head, char *text)
     return FAILED;
 }
 
+/* The kernel takes no more descriptors from this user for now (ETOOMANYREFS): that says nothing of
+ * the other end, and waiting for room would not help. */
+static bool is_of_passenger(const struct packet *packet)
+{
+    return packet->fd != -1 && errno != EPIPE && errno != ECONNRESET;
+}
+
+/* The message goes alone then, so that the other end knows what was lost. */
+static void leave_passenger(struct channel *channel, struct packet *packet)
+{
+    if (!channel->has_lost)
+        log_warn("channel: a descriptor could not be sent with %s",
+                 message_name(packet->head.type));
+    channel->has_lost = true;
+    close(packet->fd);
+    packet->fd = -1;
+}
+
+/* False when the queue cannot go on now. */
+static bool send_first(struct channel *channel)
+{
+    struct packet *packet = STAILQ_FIRST(&channel->queue);
+
+    switch (transmit(channel->fd, &packet->head, packet->text, packet->fd)) {
+    case MUST_WAIT:
+        return false;
+    case FAILED: /* the reading side will tell; what was said last may still lie there */
+        if (is_of_passenger(packet)) {
+            leave_passenger(channel, packet);
+            return true;
+        }
+        if (errno != EPIPE && errno != ECONNRESET)
+            log_warn("channel: %s could not be sent", message_name(packet->head.type));
+        drop_queue(channel);
+        return false;
+    case TRANSMITTED:
+        break;
+    }
+    drop_first(channel);
+    return true;
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct channel *channel = arg;
-    struct packet *packet;
 
+    (void)fd;
     (void)what;
-    while ((packet = STAILQ_FIRST(&channel->queue)) != NULL) {
-        switch (transmit(fd, &packet->head, packet->text)) {
-        case MUST_WAIT:
+    while (!STAILQ_EMPTY(&channel->queue))
+        if (!send_first(channel))
             return;
-        case FAILED: /* the reading side will tell; what was said last may still lie there */
-            if (errno != EPIPE && errno != ECONNRESET)
-                log_warn("channel: %s could not be sent", message_name(packet->head.type));
-            drop_queue(channel);
-            return;
-        case TRANSMITTED:
-            STAILQ_REMOVE_HEAD(&channel->queue, link);
-            free(packet);
-            break;
-        }
-    }
     event_del(&channel->writable);
+    if (channel->on_flushed != NULL)
+        channel->on_flushed(channel->arg);
 }
 
-static int enqueue(struct channel *channel, const struct wire_head *head, const char *text)
+static int enqueue(struct channel *channel, const struct wire_head *head, const char *text, int fd)
 {
     struct packet *packet = malloc(sizeof(*packet) + head->text_length);
 
     if (packet == NULL)
         return -1;
     packet->head = *head;
+    packet->fd = fd;
     if (head->text_length > 0)
         memcpy(packet->text, text, head->text_length);
     if (event_add(&channel->writable, NULL) == -1) {
@@ -143,6 +223,23 @@ static int enqueue(struct channel *channel, const struct wire_head *head, const 
     }
     STAILQ_INSERT_TAIL(&channel->queue, packet, link);
     return 0;
+}
+
+static int send_or_enqueue(struct channel *channel, struct wire_head *head, const char *text,
+                           int fd)
+{
+    if (!STAILQ_EMPTY(&channel->queue)) /* it must not overtake */
+        return enqueue(channel, head, text, fd);
+    switch (transmit(channel->fd, head, (char *)(uintptr_t)text, fd)) {
+    case TRANSMITTED:
+        close_any(fd);
+        return 0;
+    case MUST_WAIT:
+        return enqueue(channel, head, text, fd);
+    case FAILED:
+        break;
+    }
+    return -1;
 }
 
 int channel_send(struct channel *channel, const struct message *message)
@@ -160,17 +257,21 @@ int channel_send(struct channel *channel, const struct message *message)
         errno = EPIPE;
         return -1;
     }
-    if (!STAILQ_EMPTY(&channel->queue)) /* it must not overtake */
-        return enqueue(channel, &head, text);
-    switch (transmit(channel->fd, &head, (char *)(uintptr_t)text)) {
-    case TRANSMITTED:
-        return 0;
-    case MUST_WAIT:
-        return enqueue(channel, &head, text);
-    case FAILED:
-        break;
-    }
-    return -1;
+    if (send_or_enqueue(channel, &head, text, message->fd != NULL ? *message->fd : -1) == -1)
+        return -1;
+    if (message->fd != NULL)
+        *message->fd = -1;
+    return 0;
+}
+
+bool channel_is_flushed(const struct channel *channel)
+{
+    return STAILQ_EMPTY(&channel->queue);
+}
+
+void channel_when_flushed(struct channel *channel, channel_on_flushed *on_flushed)
+{
+    channel->on_flushed = on_flushed;
 }
 
 static void end(struct channel *channel)
@@ -183,6 +284,7 @@ static void end(struct channel *channel)
 
 /* A packet as it came in; the text is ended with a NUL of ours. */
 struct received {
+    int fd; /* -1: none, or one for which there was no place here */
     struct wire_head head;
     char text[CHANNEL_TEXT_MAX + 1];
 };
@@ -201,6 +303,7 @@ static void deliver(struct channel *channel, struct received *packet, size_t siz
 
     if (!is_well_formed(packet, size)) {
         log_warnx("channel: dropped a packet of %zu bytes that is no message", size);
+        close_any(packet->fd);
         return;
     }
     packet->text[packet->head.text_length] = '\0';
@@ -210,8 +313,44 @@ static void deliver(struct channel *channel, struct received *packet, size_t siz
         .generation = packet->head.generation,
         .value = packet->head.value,
         .text = packet->text,
+        .fd = packet->fd != -1 ? &packet->fd : NULL,
     };
     channel->on_message(channel, &message, channel->arg);
+    close_any(packet->fd); /* unless it was taken over */
+}
+
+/* The first descriptor that came along; -1: none. There should be one at most. */
+static int take_passenger(struct msghdr *message)
+{
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    int taken = -1, fd;
+
+    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+        return -1;
+    for (size_t at = 0; CMSG_LEN(at + sizeof(fd)) <= head->cmsg_len; at += sizeof(fd)) {
+        memcpy(&fd, CMSG_DATA(head) + at, sizeof(fd));
+        if (taken == -1)
+            taken = fd;
+        else
+            close(fd);
+    }
+    return taken;
+}
+
+/* As recv. */
+static ssize_t receive(int fd, struct received *packet)
+{
+    struct iovec part = {&packet->head, offsetof(struct received, text) -
+                                            offsetof(struct received, head) + CHANNEL_TEXT_MAX};
+    union control control;
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t n = recvmsg(fd, &message, MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    packet->fd = n >= 0 ? take_passenger(&message) : -1;
+    return n;
 }
 
 /* After a read of 0, which an empty packet gives as well. At the end nothing comes or is left. */
@@ -229,8 +368,7 @@ static bool is_at_end(int fd)
 static bool read_one(struct channel *channel)
 {
     struct received packet;
-    ssize_t n = recv(channel->fd, &packet, offsetof(struct received, text) + CHANNEL_TEXT_MAX,
-                     MSG_TRUNC | MSG_DONTWAIT);
+    ssize_t n = receive(channel->fd, &packet);
 
     if (n > 0 || (n == 0 && !is_at_end(channel->fd))) {
         deliver(channel, &packet, (size_t)n);
@@ -290,6 +428,13 @@ void channel_free(struct channel *channel)
     channel->is_freed = true;
     if (!channel->is_reading)
         free(channel);
+}
+
+bool channel_has_input(const struct channel *channel)
+{
+    struct pollfd p = {.fd = channel->fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
 }
 
 int channel_fd(const struct channel *channel)

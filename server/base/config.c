@@ -328,6 +328,7 @@ void config_free(struct config *config)
     free(config->listens);
     free(config->apps);
     free(config->path);
+    free(config->lines);
     free(config->control);
     free(config->state_dir);
     free(config->pid_file);

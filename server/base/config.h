@@ -16,6 +16,10 @@
 
 enum access_format { ACCESS_COMBINED, ACCESS_JSON };
 
+/* What an app gets whose build cannot be taken at a start: nothing, the start fails; or the last
+ * build that went live, of those that are kept. */
+enum fallback { FALLBACK_NONE, FALLBACK_LAST_GOOD };
+
 struct config_listen {
     char *name; /* what apps and reports call it; default: the address */
     struct sock_address address;
@@ -40,11 +44,17 @@ struct config_app {
     struct config_option *options;
     size_t option_count;
     int line;
+    /* Of the scoreboard, which the app keeps by its name while configurations come and go: assigned
+     * by the master. Until then its place in the configuration. */
+    unsigned column;
 };
 
 /* Durations are nanoseconds, sizes bytes. 0 means "no limit" where the comment says so. */
 struct config {
     char *path; /* of the file, absolute; NULL when made from the command line */
+    /* What the operator left to reeve to work out. */
+    bool is_max_workers_auto, is_control_auto, is_state_dir_auto;
+    int *lines; /* where the file sets each server key; for config_compare */
 
     unsigned workers; /* `auto` is resolved: the CPUs this process may use */
     bool is_workers_auto;
@@ -67,6 +77,13 @@ struct config {
     uint64_t drain_timeout; /* a draining worker's requests and connections are cut after it; 30s */
     uint64_t unload_wait;   /* how long `reload` waits for the old code to go; 5s */
     uint64_t hang_timeout;  /* a worker without heartbeat for this long is `stuck`; 30s */
+    /* A worker that still holds code retired this long ago is replaced; 0: never; default 0. */
+    uint64_t unload_timeout;
+    uint64_t upgrade_timeout; /* a new binary must have passed its check by then; 30s */
+    unsigned max_unavailable; /* workers a rolling restart replaces at a time; 1 */
+    unsigned keep;            /* builds of each app kept for a rollback; 10 */
+    unsigned keep_receipts;   /* of deployments; 200 */
+    enum fallback fallback;
 
     uint64_t head_timeout;  /* from a request's first byte to the end of its head; 30s */
     uint64_t body_timeout;  /* between two pieces of a body that the app waits for; 60s */
@@ -115,6 +132,21 @@ void config_free(struct config *config);
  * large. */
 int config_duration(const char *text, uint64_t *ns_out);
 int config_size(const char *text, uint64_t *bytes_out);
+
+/* Whether `next` can take the place of `now` while the server runs. What is fixed at the start and
+ * was `auto` in both is the same then, whatever it would be for a server that starts today: `next`
+ * gets it. -1 with one sentence in *error_out (to be freed; NULL: memory ran out) when something
+ * fixed differs. */
+int config_compare(const struct config *now, struct config *next, char **error_out);
+
+/* Whether a server could make its control socket and state folder where `config` says so, for
+ * `reeve -t`: looks, and makes nothing. Places that are `auto` depend on who starts the server and
+ * are not looked at. -1 with one sentence in *error_out, as above. */
+int config_check_places(const struct config *config, char **error_out);
+
+/* Whether the app of one configuration needs no new generation in the other: same module, mount and
+ * options. */
+bool config_app_equal(const struct config_app *a, const struct config_app *b);
 
 /* An option of an app, or NULL. One that the file has twice has its last value. */
 const char *config_app_option(const struct config_app *app, const char *key);

@@ -49,7 +49,8 @@ static void check_workers(struct config_reading *reading)
         if (config->workers > WORKERS_MAX)
             config->workers = WORKERS_MAX;
     }
-    if (config->max_workers == 0) {
+    config->is_max_workers_auto = config->max_workers == 0;
+    if (config->is_max_workers_auto) {
         config->max_workers = 2 * config->workers + 4;
         if (config->max_workers < 16)
             config->max_workers = 16;
@@ -59,6 +60,11 @@ static void check_workers(struct config_reading *reading)
                         "max_workers = %u is too few for %u workers: at least %u, since a "
                         "replacement runs beside the worker it replaces",
                         config->max_workers, config->workers, config->workers + 1);
+    else if (config->max_unavailable >= config->max_workers)
+        config_complain(reading, config_line_of(reading, "max_unavailable"),
+                        "max_unavailable = %u must be less than max_workers (%u), since "
+                        "replacements run beside the workers they replace",
+                        config->max_unavailable, config->max_workers);
 }
 
 /* ---- limits ---- */
@@ -82,9 +88,11 @@ static void check_paths(struct config_reading *reading)
     struct config *config = reading->config;
     size_t room = sizeof(((struct sockaddr_un *)0)->sun_path) - 1, length;
 
-    if (config->control == NULL)
+    config->is_control_auto = config->control == NULL;
+    if (config->is_control_auto)
         config->control = paths_control();
-    if (config->state_dir == NULL)
+    config->is_state_dir_auto = config->state_dir == NULL;
+    if (config->is_state_dir_auto)
         config->state_dir = paths_state_dir();
     if (config->control == NULL || (config->state_dir == NULL && errno == ENOMEM)) {
         config_complain(reading, 0, "out of memory");
@@ -222,6 +230,10 @@ static void check_apps(struct config_reading *reading)
 {
     const struct config *config = reading->config;
 
+    /* With a fallback it is for the start to judge: the file may be gone half-way through
+     * somebody's copying of a new one. */
+    if (reading->module_problem != NULL && config->fallback == FALLBACK_NONE)
+        config_complain(reading, reading->module_line, "%s", reading->module_problem);
     if (config->app_count == 0)
         config_complain(reading, 0,
                         "no app: add one, such as app \"hello\" { module = \"hello.so\" }");

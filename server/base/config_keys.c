@@ -235,6 +235,19 @@ static void set_format(struct config_reading *reading, const struct config_key *
         complain_value(reading, key, text, line, "combined or json");
 }
 
+static void set_fallback(struct config_reading *reading, const struct config_key *key, void *field,
+                         const char *text, int line)
+{
+    enum fallback *fallback = field;
+
+    if (strcmp(text, "none") == 0)
+        *fallback = FALLBACK_NONE;
+    else if (strcmp(text, "last-good") == 0)
+        *fallback = FALLBACK_LAST_GOOD;
+    else
+        complain_value(reading, key, text, line, "none or last-good");
+}
+
 /* Takes `text` over. */
 static void put_text(struct config_reading *reading, void *field, char *text)
 {
@@ -312,8 +325,11 @@ static void set_module(struct config_reading *reading, const struct config_key *
         why = "it is not a regular file";
     if (fd >= 0)
         close(fd);
-    if (why != NULL)
-        config_complain(reading, line, "module \"%s\" cannot be read: %s", text, why);
+    if (why == NULL || reading->module_problem != NULL)
+        return;
+    if (asprintf(&reading->module_problem, "module \"%s\" cannot be read: %s", text, why) < 0)
+        reading->module_problem = NULL;
+    reading->module_line = line;
 }
 
 static void set_name(struct config_reading *reading, const struct config_key *key, void *field,
@@ -389,6 +405,12 @@ const struct config_key config_server_keys[] = {
     {"drain_timeout",   "30s",    "1ms", "1d",       set_duration,      FIELD(drain_timeout)},
     {"unload_wait",     "5s",     "0",   "1h",       set_duration,      FIELD(unload_wait)},
     {"hang_timeout",    "30s",    "1s",  "1d",       set_duration,      FIELD(hang_timeout)},
+    {"unload_timeout",  "0",      "0",   "1d",       set_duration,      FIELD(unload_timeout)},
+    {"upgrade_timeout", "30s",    "1ms", "1d",       set_duration,      FIELD(upgrade_timeout)},
+    {"max_unavailable", "1",      "1",   "4095",     set_count,         FIELD(max_unavailable)},
+    {"keep",            "10",     "1",   "1000",     set_count,         FIELD(keep)},
+    {"keep_receipts",   "200",    "10",  "10000",    set_count,         FIELD(keep_receipts)},
+    {"fallback",        "none",   NULL,  NULL,       set_fallback,      FIELD(fallback)},
     {"head_timeout",    "30s",    "1ms", "1d",       set_duration,      FIELD(head_timeout)},
     {"body_timeout",    "60s",    "1ms", "1d",       set_duration,      FIELD(body_timeout)},
     {"keep_alive",      "75s",    "0",   "1d",       set_duration,      FIELD(keep_alive)},

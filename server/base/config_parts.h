@@ -29,6 +29,9 @@ struct config_reading {
     int section_lines[CONFIG_KEYS_MAX]; /* the same for the keys of the section that is being
                                             read */
     struct config_app_lines *app_lines; /* one for each of config->apps */
+    char *module_problem; /* of the first that cannot be read; a complaint unless there is a
+                             fallback */
+    int module_line;
 };
 
 struct config_key;
@@ -75,6 +78,11 @@ struct config *config_reading_end(struct config_reading *reading, char **error_o
  * complaining. */
 struct config_listen *config_add_listen(struct config_reading *reading, const char *text, int line);
 struct config_app *config_add_app(struct config_reading *reading, const char *name, int line);
+
+/* The same sentence about a configuration that was read whole, for the server key `key`: -1 with it
+ * in *error_out, which is NULL when memory has run out. */
+int config_refuse(const struct config *config, const char *key, char **error_out,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* What only the whole can tell: needed things that are missing, names and mounts used twice, values
  * that do not go together. Resolves what is `auto`. */

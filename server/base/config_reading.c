@@ -96,7 +96,8 @@ struct config_app *config_add_app(struct config_reading *reading, const char *na
     if (apps == NULL)
         return NULL;
     config->apps = apps;
-    app = &apps[config->app_count++];
+    app = &apps[config->app_count];
+    app->column = (unsigned)config->app_count++;
     app->line = line;
     memset(reading->section_lines, 0, sizeof reading->section_lines);
     config_set_defaults(reading, config_app_keys, app);
@@ -123,8 +124,17 @@ struct config *config_reading_end(struct config_reading *reading, char **error_o
 
     if (!reading->has_failed)
         config_check(reading);
+    if (!reading->has_failed) {
+        config->lines = malloc(sizeof reading->server_lines);
+        if (config->lines == NULL)
+            config_complain(reading, 0, "out of memory");
+        else
+            memcpy(config->lines, reading->server_lines, sizeof reading->server_lines);
+    }
     free(reading->app_lines);
     reading->app_lines = NULL;
+    free(reading->module_problem);
+    reading->module_problem = NULL;
     reading->config = NULL;
     if (!reading->has_failed)
         return config;
@@ -132,4 +142,32 @@ struct config *config_reading_end(struct config_reading *reading, char **error_o
     reading->error = NULL;
     config_free(config);
     return NULL;
+}
+
+int config_refuse(const struct config *config, const char *key, char **error_out,
+                  const char *format, ...)
+{
+    char *why = NULL, place[24] = "";
+    int line = 0;
+    va_list args;
+
+    *error_out = NULL;
+    va_start(args, format);
+    if (vasprintf(&why, format, args) < 0)
+        why = NULL;
+    va_end(args);
+    if (why == NULL || config->path == NULL) {
+        *error_out = why;
+        return -1;
+    }
+    for (size_t i = 0; config_server_keys[i].name != NULL; i++) {
+        if (strcmp(config_server_keys[i].name, key) == 0)
+            line = config->lines[i];
+    }
+    if (line > 0)
+        snprintf(place, sizeof place, ":%d", line);
+    if (asprintf(error_out, "%s%s: %s", config->path, place, why) < 0)
+        *error_out = NULL;
+    free(why);
+    return -1;
 }

@@ -63,6 +63,13 @@ int log_open(const char *path, enum log_level level)
     return 0;
 }
 
+bool log_is_as(const char *path, enum log_level level)
+{
+    if (state.level != level || (path == NULL) != (state.path == NULL))
+        return false;
+    return path == NULL || strcmp(path, state.path) == 0;
+}
+
 int log_reopen(void)
 {
     int fd;

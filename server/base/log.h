@@ -14,6 +14,8 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 /* Opens the log: `path` NULL is stderr. Returns 0 or -1 with errno; the former log stays then. */
 int log_open(const char *path, enum log_level level);
+/* It is open as log_open with these would open it. */
+bool log_is_as(const char *path, enum log_level level);
 /* Opens the same path again, after a rotation. On failure goes on with the old descriptor and
  * returns -1. */
 int log_reopen(void);

@@ -233,13 +233,15 @@ static int learn_port(int fd, struct sock_address *address)
     return 0;
 }
 
-int sock_listen(struct sock_address *address, int backlog, unsigned mode)
+static int open_listener(struct sock_address *address, int backlog, unsigned mode, bool is_shared)
 {
     int fd = open_socket(address), error;
     bool is_unix = address->addr.any.sa_family == AF_UNIX, is_bound = false;
 
     if (fd < 0)
         return -1;
+    if (is_shared && sock_share_port(fd, true) != 0)
+        goto fail;
     if ((is_unix ? bind_unix(fd, address, mode) : bind_tcp(fd, address)) != 0)
         goto fail;
     is_bound = true;
@@ -256,6 +258,58 @@ fail:
         unlink(address->addr.un.sun_path);
     errno = error;
     return -1;
+}
+
+int sock_listen(struct sock_address *address, int backlog, unsigned mode)
+{
+    return open_listener(address, backlog, mode, false);
+}
+
+int sock_share_port(int fd, bool is_on)
+{
+    int on = is_on;
+
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
+int sock_listen_shared(struct sock_address *address, int backlog)
+{
+    int fd = open_listener(address, backlog, 0, true);
+
+    if (fd >= 0)
+        sock_share_port(fd, false);
+    return fd;
+}
+
+int sock_name(int fd, struct sock_address *address_out)
+{
+    struct sock_address address = {.length = sizeof address.addr};
+    int is_v6_only = 1;
+    socklen_t size = sizeof is_v6_only;
+    bool is_any = false;
+
+    if (getsockname(fd, &address.addr.any, &address.length) != 0)
+        return -1;
+    switch (address.addr.any.sa_family) {
+    case AF_INET6:
+        getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6_only, &size);
+        is_any = !is_v6_only && IN6_IS_ADDR_UNSPECIFIED(&address.addr.in6.sin6_addr);
+        break;
+    case AF_UNIX:
+        if (memchr(address.addr.un.sun_path, '\0', sizeof address.addr.un.sun_path) == NULL) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        break;
+    case AF_INET:
+        break;
+    default:
+        errno = EAFNOSUPPORT;
+        return -1;
+    }
+    normalise_text(&address, is_any);
+    *address_out = address;
+    return 0;
 }
 
 void sock_peer_text(const struct sockaddr *peer, char *host, size_t host_size, unsigned *port_out)

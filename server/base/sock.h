@@ -31,6 +31,14 @@ const char *sock_parse(const char *text, struct sock_address *address_out);
  * Fills in a port that was 0. */
 int sock_listen(struct sock_address *address, int backlog, unsigned mode);
 
+/* The same for TCP at a port where other sockets of this user listen, at addresses that overlap:
+ * "*:80" beside "127.0.0.1:80". Those must allow it meanwhile, by sock_share_port. */
+int sock_listen_shared(struct sock_address *address, int backlog);
+int sock_share_port(int fd, bool is_on);
+
+/* Where an open socket is; "unix:" for a Unix socket without a file. 0 or -1 with errno. */
+int sock_name(int fd, struct sock_address *address_out);
+
 /* The numeric host and port of a peer: "::1", 8080; an IPv4 client of a "*" listener as
  * "192.0.2.1". For a Unix peer "" and 0. */
 void sock_peer_text(const struct sockaddr *peer, char *host, size_t host_size, unsigned *port_out);

@@ -75,11 +75,11 @@ static void app_add_latest(struct stats_app *app, const struct board_column *fro
     }
 }
 
-static void app_gather(struct stats_app *app, const struct board *board, unsigned index)
+static void app_gather(struct stats_app *app, const struct board *board, unsigned column)
 {
     app_note_generation(app, app->generation);
     for (unsigned i = 0; i < board->max_workers; i++) {
-        const struct board_cell *cell = board_cell(board, i, index);
+        const struct board_cell *cell = board_cell(board, i, column);
 
         if (!was_ever_filled(board, i))
             continue;
@@ -92,25 +92,33 @@ static void app_gather(struct stats_app *app, const struct board *board, unsigne
         if (!was_ever_filled(board, i))
             continue;
         for (size_t k = 0; k < 2; k++)
-            app_add_latest(app, &board_cell(board, i, index)->latest[k]);
+            app_add_latest(app, &board_cell(board, i, column)->latest[k]);
     }
     times_derive(&app->total.latency);
     for (size_t i = 0; i < app->latest_count; i++)
         times_derive(&app->latest[i].latency);
 }
 
+/* The configuration's, each from its column. One that was taken out of the configuration keeps its
+ * column, and what it did stays in the slots' totals. */
 static void gather_apps(struct stats *stats, const struct board *board, const struct config *config)
 {
-    for (unsigned i = 0; i < stats->app_count; i++) {
-        struct stats_app *app = &stats->apps[i];
-        const struct board_app *entry = board_app(board, i);
+    for (size_t i = 0; i < config->app_count; i++) {
+        const struct config_app *configured = &config->apps[i];
+        struct stats_app *app = &stats->apps[stats->app_count];
+        const struct board_app *entry;
 
-        app->name = entry->name;
-        app->mount = i < config->app_count ? config->apps[i].mount : "";
+        if (configured->column >= board->max_apps)
+            continue; /* it has none yet */
+        entry = board_app(board, configured->column);
+        app->name = configured->name;
+        app->mount = configured->mount;
         app->generation = board_get(&entry->generation);
         app->reloads = board_get(&entry->reloads);
         app->refusals = board_get(&entry->refusals);
-        app_gather(app, board, i);
+        app_gather(app, board, configured->column);
+        holder_list_gather(&app->holders, board, configured->column);
+        stats->app_count++;
     }
 }
 
@@ -152,8 +160,7 @@ static void worker_gather(struct stats_worker *w, const struct board *board,
     w->requests = board_get(&slot->requests);
     w->exceptions = board_get(&slot->exceptions);
     w->refused = board_get(&slot->refused);
-    w->connections = board_get(&slot->closed); /* before accepted, for less() not to cut */
-    w->connections = less(board_get(&slot->accepted), w->connections);
+    w->connections = board_connections(board, (unsigned)w->id);
     histogram_add(&w->loop_lag.histogram, &slot->loop_lag);
     times_derive(&w->loop_lag);
     if (!is_own)
@@ -184,8 +191,11 @@ static void gather_workers(struct stats *stats, const struct board *board,
 
 static void gather_server(struct stats_server *s, const struct board *board)
 {
+    uint64_t handed_out = 0;
+
     for (unsigned i = 0; i < board->max_workers; i++) {
         const struct board_slot *slot = board_slot(board, i);
+        const struct board_seat *seat = board_seat(board, i);
 
         if (!was_ever_filled(board, i))
             continue;
@@ -196,8 +206,11 @@ static void gather_server(struct stats_server *s, const struct board *board)
         s->requests_active += board_get(&slot->active);
         s->refused += board_get(&slot->refused);
         s->exceptions += board_get(&slot->exceptions);
-        s->respawns += board_get(&board_seat(board, i)->respawns);
+        s->respawns += board_get(&seat->respawns);
+        handed_out += board_get(&seat->handed_out);
+        s->handed_over += board_get(&seat->handed_in);
     }
+    s->closed += less(handed_out, s->handed_over); /* the master found nobody to take them */
     s->active = less(less(s->accepted, s->closed), s->idle);
 }
 
@@ -207,10 +220,7 @@ struct stats *stats_new(const struct board *board, const struct config *config, 
 
     if (stats == NULL)
         return NULL;
-    stats->app_count = board_get(&board->app_count);
-    if (stats->app_count > board->max_apps)
-        stats->app_count = board->max_apps;
-    stats->apps = calloc(stats->app_count + 1, sizeof *stats->apps);
+    stats->apps = calloc(config->app_count + 1, sizeof *stats->apps);
     stats->workers = calloc(board->max_workers + 1u, sizeof *stats->workers);
     if (stats->apps == NULL || stats->workers == NULL) {
         stats_free(stats);
@@ -232,6 +242,8 @@ void stats_free(struct stats *stats)
 {
     if (stats == NULL)
         return;
+    for (size_t i = 0; i < stats->app_count; i++)
+        holder_list_free(&stats->apps[i].holders);
     free(stats->workers);
     free(stats->apps);
     free(stats);

@@ -13,6 +13,7 @@
 #include "base/board.h"
 #include "base/config.h"
 #include "base/histogram.h"
+#include "base/holder.h"
 
 /* Nanoseconds, as everything that is a time in these structs. */
 struct stats_times {
@@ -29,11 +30,12 @@ struct stats_column {
 };
 
 struct stats_app {
-    const char *name, *mount; /* the board's and the configuration's */
+    const char *name, *mount; /* the configuration's */
     uint64_t generation, reloads, refusals;
     struct stats_column total;
     struct stats_column latest[2]; /* the newest first */
     size_t latest_count;
+    struct holder_list holders; /* of generations that take no new requests */
 };
 
 enum stats_status { STATS_STARTING, STATS_IDLE, STATS_BUSY, STATS_DRAINING, STATS_STUCK };
@@ -59,7 +61,7 @@ struct stats_server {
     bool is_stopping; /* for whoever knows to fill in */
     uint64_t pid;     /* of the calling process: the master */
     uint64_t started_at, uptime, generation;
-    uint64_t accepted, active, idle, closed; /* connections */
+    uint64_t accepted, active, idle, closed, handed_over; /* connections */
     uint64_t requests, requests_active, refused, exceptions;
     uint64_t target; /* for whoever knows to fill in; else config->workers */
     uint64_t statuses[STATS_STATUSES];
@@ -75,11 +77,11 @@ struct stats {
     struct stats_server server;
     struct stats_worker *workers; /* the living ones */
     size_t worker_count;
-    struct stats_app *apps;
+    struct stats_app *apps; /* in the configuration's order */
     size_t app_count;
 };
 
-/* `now` is clock_ns(). The names in it are borrowed from board and config. NULL with ENOMEM. */
+/* `now` is clock_ns(). The names in it are borrowed from config. NULL with ENOMEM. */
 struct stats *stats_new(const struct board *board, const struct config *config, uint64_t now);
 void stats_free(struct stats *stats);
 

@@ -26,7 +26,8 @@ static const struct stats_field server_fields[] = {
            .metric = "reeve_start_time_seconds"),
     SERVER(SECONDS, "uptime", uptime, "seconds", "how long the master has been running"),
     SERVER(COUNT, "generation", generation, "deployments",
-           "committed: grows with each change of code", .metric = "reeve_deployments_total"),
+           "the number of the latest; restarts and reloads of the configuration count too",
+           .metric = "reeve_deployments_total"),
     SERVER(FLAG, "stopping", is_stopping, "", "the server is draining, to stop",
            .metric = "reeve_stopping"),
     SERVER(COUNT, "connections.accepted", accepted, "connections", "accepted from clients",
@@ -38,6 +39,9 @@ static const struct stats_field server_fields[] = {
            .metric = "reeve_connections", .label = "state=\"idle\""),
     SERVER(COUNT, "connections.closed", closed, "connections", "closed, for whatever reason",
            .metric = "reeve_connections_closed_total"),
+    SERVER(COUNT, "connections.handed_over", handed_over, "connections",
+           "given open to another worker by one that drained, neither closed nor accepted again",
+           .metric = "reeve_connections_handed_over_total"),
     SERVER(COUNT, "requests.total", requests, "requests",
            "begun, those that the server answered itself included",
            .metric = "reeve_requests_begun_total"),
@@ -171,7 +175,8 @@ TABLE(worker, "workers[]", "each living worker");
 TABLE(app, "applications{NAME}", "each application");
 TABLE(column, "applications{NAME}",
       "each application, and each of its generations, in all workers");
-TABLE(generation, "applications{NAME}.generations[]", "the latest two generations of it");
+TABLE(generation, "applications{NAME}.generations[]",
+      "the latest two generations of it (older ones that something still holds: held only)");
 TABLE(times, "applications{NAME}.latency, workers[].loop_lag",
       "how long requests took, and how late a worker's loop came to its events");
 

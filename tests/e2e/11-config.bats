@@ -43,6 +43,13 @@ log_level must be debug, info, warn or error  | log_level = loud
 access_format must be combined or json        | access_format = xml
 access_log: there is no folder                | access_log = "/no/such/folder/access.log"
 pid_file: there is no folder                  | pid_file = "/no/such/folder/pid"
+keep must be a number from 1 to 1000          | keep = 0
+keep_receipts must be a number from 10        | keep_receipts = 9
+fallback must be none or last-good            | fallback = last
+unload_timeout must be a duration from 0      | unload_timeout = 2d
+upgrade_timeout must be a duration from 1ms   | upgrade_timeout = 0
+max_unavailable must be a number from 1       | max_unavailable = 0
+max_unavailable = 5 must be less than         | workers = 2 max_workers = 5 max_unavailable = 5
 max_workers = 2 is too few for 2 workers      | workers = 2 max_workers = 2
 the path of the control socket                | control = "/tmp/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 EOF
@@ -123,6 +130,20 @@ EOF
     run -0 "$REEVE" -t -c "$CONFIG"
     assert_no_file "$DIR/state"
     assert_no_file "$CONTROL"
+}
+
+@test "-t finds places that a server could not make, and makes none" {
+    refuse_all <<EOF
+control: "/dev/null" is there already, and is no socket      | control = "/dev/null"
+control: the folder of "$DIR/a/b/c" cannot be made           | control = "$DIR/a/b/c"
+control: "/dev/null/c" cannot be made: /dev/null: Not        | control = "/dev/null/c"
+state_dir: nothing can be kept in "/dev/null": /dev/null     | state_dir = "/dev/null"
+EOF
+    printf 'control = "%s/a/c" state_dir = "%s/b/c/d"\nlisten "127.0.0.1:0" { }\napp "hello" { module = "%s/hello.so" }\n' \
+        "$DIR" "$DIR" "$APPS" >"$CONFIG"
+    run -0 "$REEVE" -t -c "$CONFIG"
+    assert_no_file "$DIR/a"
+    assert_no_file "$DIR/b"
 }
 
 @test "-t finds a module that cannot be loaded, has no descriptor, or says no, and tells which" {

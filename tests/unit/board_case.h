@@ -32,6 +32,7 @@ static inline void case_name_app(struct board_case *c, unsigned i, const char *n
     c->apps[i].name = c->names[i];
     c->apps[i].mount = c->names[2 + i];
     c->apps[i].module = c->names[i];
+    c->apps[i].column = i;
     snprintf(board_app(c->board, i)->name, sizeof board_app(c->board, i)->name, "%s", name);
     board_set(&c->board->app_count, i + 1);
 }

@@ -209,18 +209,18 @@ static void a_claim_keeps_its_own_generation_and_clears_an_older_one(void **stat
 {
     struct fixture *f = *state;
     struct board_cell *cell = board_cell(f->board, 0, 0);
-    struct board_column *one = board_claim(cell, 1);
-    struct board_column *two = board_claim(cell, 2);
+    struct board_column *one = board_claim(cell, 1, 0);
+    struct board_column *two = board_claim(cell, 2, 0);
 
     assert_ptr_not_equal(one, two);
     board_add(&one->requests, 5);
     board_add(&one->answers[2], 5);
     histogram_record(&one->latency, 1000);
     board_add(&two->requests, 7);
-    assert_ptr_equal(board_claim(cell, 1), one); /* as a respawned worker does */
+    assert_ptr_equal(board_claim(cell, 1, 0), one); /* as a respawned worker does */
     assert_int_equal(board_get(&one->requests), 5);
 
-    assert_ptr_equal(board_claim(cell, 3), one);
+    assert_ptr_equal(board_claim(cell, 3, 0), one);
     assert_int_equal(board_get(&one->generation), 3);
     assert_int_equal(board_get(&one->requests), 0);
     assert_int_equal(board_get(&one->answers[2]), 0);
@@ -229,16 +229,131 @@ static void a_claim_keeps_its_own_generation_and_clears_an_older_one(void **stat
     assert_int_equal(board_get(&two->requests), 7);
 }
 
-static void a_claim_for_an_older_generation_takes_nothing_away(void **state)
+/* 2 and 3 were canaries and were taken back, each time 1 was live again. */
+static void a_claim_spares_the_one_that_was_live_before(void **state)
 {
     struct fixture *f = *state;
     struct board_cell *cell = board_cell(f->board, 1, 0);
-    struct board_column *column = board_claim(cell, 3);
+    struct board_column *one = board_claim(cell, 1, 0), *two, *three;
 
-    board_add(&column->requests, 4);
-    assert_ptr_equal(board_claim(cell, 1), column);
-    assert_int_equal(board_get(&column->generation), 3);
-    assert_int_equal(board_get(&column->requests), 4);
+    board_add(&one->requests, 4);
+    two = board_claim(cell, 2, 1);
+    assert_ptr_not_equal(two, one);
+    assert_ptr_equal(board_claim(cell, 1, 2), one);
+    three = board_claim(cell, 3, 1);
+    assert_ptr_equal(three, two);
+    assert_ptr_equal(board_claim(cell, 1, 3), one);
+    assert_int_equal(board_get(&one->requests), 4);
+    assert_null(board_column_of(cell, 2));
+}
+
+/* As the successor of a worker does that had both of a later time. */
+static void a_claim_for_an_older_generation_takes_the_older_of_two_later_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct board_cell *cell = board_cell(f->board, 1, 0);
+    struct board_column *three = board_claim(cell, 3, 0), *four = board_claim(cell, 4, 3);
+
+    board_add(&three->requests, 4);
+    assert_ptr_equal(board_claim(cell, 1, 0), three);
+    assert_int_equal(board_get(&three->generation), 1);
+    assert_int_equal(board_get(&three->requests), 0);
+    assert_int_equal(board_get(&four->generation), 4);
+}
+
+/* Those between were refused. */
+static void a_claim_spares_the_one_before_whatever_their_numbers(void **state)
+{
+    struct fixture *f = *state;
+    struct board_cell *cell = board_cell(f->board, 1, 1);
+    struct board_column *three = board_claim(cell, 3, 0), *five, *nine;
+
+    board_add(&three->requests, 4);
+    five = board_claim(cell, 5, 0);
+    assert_ptr_not_equal(five, three);
+    assert_ptr_equal(board_column_of(cell, 3), three);
+    assert_int_equal(board_get(&three->requests), 4);
+    nine = board_claim(cell, 9, 0);
+    assert_ptr_equal(nine, three);
+    assert_ptr_equal(board_column_of(cell, 5), five);
+    assert_null(board_column_of(cell, 3));
+}
+
+static void rows_of_holders_are_replaced_whole_and_go_with_their_process(void **state)
+{
+    struct fixture *f = *state;
+    struct board_cell *cell = board_cell(f->board, 2, 1);
+    struct holder rows[BOARD_HOLDERS + 4], out[BOARD_HOLDERS];
+
+    for (unsigned i = 0; i < BOARD_HOLDERS + 4; i++)
+        rows[i] = (struct holder){3, HOLD_REQUEST, CALL_SLEEP, 0x1000 + i, 1 + i};
+    assert_int_equal(board_read_holders(cell, out), 0);
+    board_show_holders(cell, rows, 2);
+    assert_int_equal(board_read_holders(cell, out), 2);
+    assert_memory_equal(out, rows, 2 * sizeof out[0]);
+    board_show_holders(cell, rows, BOARD_HOLDERS + 4);
+    assert_int_equal(board_read_holders(cell, out), BOARD_HOLDERS);
+    board_show_holders(cell, rows, 1);
+    assert_int_equal(board_read_holders(cell, out), 1);
+
+    board_add(&cell->holders_turn, 1); /* its writer was killed half-way */
+    assert_int_equal(board_read_holders(cell, out), -1);
+    board_set(&f->board->app_count, APPS);
+    board_settle(f->board, 2);
+    assert_int_equal(board_read_holders(cell, out), 0);
+    board_show_holders(cell, rows, 1);
+    assert_int_equal(board_read_holders(cell, out), 1);
+}
+
+static void holders_that_cannot_be_read_are_counted_without_their_places(void **state)
+{
+    struct fixture *f = *state;
+    struct board_cell *cell = board_cell(f->board, 0, 1);
+    struct holder_list list = {0};
+
+    board_set(&board_seat(f->board, 0)->incarnation, 1);
+    board_set(&board_app(f->board, 1)->generation, 3);
+    board_set(&board_claim(cell, 2, 0)->held, 5);
+    board_set(&board_claim(cell, 3, 2)->held, 7); /* live: nobody asks what holds it */
+    board_add(&cell->holders_turn, 1);
+    assert_int_equal(holder_list_gather(&list, f->board, 1), 0);
+    assert_int_equal(list.count, 1);
+    assert_memory_equal(&list.items[0], (&(struct holder){2, HOLD_OTHERS, CALL_NONE, 0, 5}),
+                        sizeof list.items[0]);
+    holder_list_free(&list);
+    assert_int_equal(holder_list_add(&list, cell, 2), 0);
+    assert_int_equal(holder_list_count(&list, 2), 5);
+    holder_list_free(&list);
+}
+
+static void holders_of_all_workers_are_added_up(void **state)
+{
+    struct fixture *f = *state;
+    const struct holder here[] = {{3, HOLD_REQUEST, CALL_SLEEP, 16, 1},
+                                  {2, HOLD_REQUEST, CALL_READ, 32, 5}},
+                        there[] = {{3, HOLD_STATE, CALL_NONE, 0, 1},
+                                   {3, HOLD_REQUEST, CALL_SLEEP, 16, 2}};
+    struct holder_list list = {0};
+
+    for (unsigned w = 0; w < 2; w++) {
+        board_set(&board_seat(f->board, w)->incarnation, 1);
+        board_show_holders(board_cell(f->board, w, 1), w ? there : here, 2);
+    }
+    assert_int_equal(holder_list_gather(&list, f->board, 1), 0);
+    assert_int_equal(list.count, 3);
+    assert_memory_equal(&list.items[0], (&(struct holder){3, HOLD_REQUEST, CALL_SLEEP, 16, 3}),
+                        sizeof list.items[0]);
+    assert_int_equal(list.items[1].kind, HOLD_STATE);
+    assert_int_equal(list.items[2].generation, 2);
+    assert_int_equal(holder_list_count(&list, 3), 4);
+    holder_list_free(&list);
+    assert_int_equal(holder_list_add(&list, board_cell(f->board, 0, 1), 2), 0);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(hold_kind_name(list.items[0].kind), "request");
+    assert_string_equal(hold_call_name(list.items[0].waits_in), "reeve_read");
+    assert_string_equal(hold_kind_name(99), "others");
+    assert_null(hold_call_name(99));
+    holder_list_free(&list);
 }
 
 static void settling_ends_gauges_and_keeps_counters(void **state)
@@ -246,7 +361,7 @@ static void settling_ends_gauges_and_keeps_counters(void **state)
     struct fixture *f = *state;
     struct board_slot *slot = board_slot(f->board, 2), *other = board_slot(f->board, 3);
     struct board_cell *cell = board_cell(f->board, 2, APPS - 1);
-    struct board_column *column = board_claim(cell, 9);
+    struct board_column *column = board_claim(cell, 9, 0);
 
     board_set(&f->board->app_count, APPS);
     board_add(&slot->accepted, 10);
@@ -276,6 +391,29 @@ static void settling_ends_gauges_and_keeps_counters(void **state)
     assert_int_equal(board_get(&column->generation), 9);
 }
 
+static void connections_that_changed_their_worker_are_settled_where_they_are(void **state)
+{
+    struct fixture *f = *state;
+    struct board_slot *old = board_slot(f->board, 2), *new = board_slot(f->board, 3);
+
+    board_add(&old->accepted, 10);
+    board_add(&old->closed, 1);
+    board_add(&board_seat(f->board, 2)->handed_out, 7);
+    board_add(&board_seat(f->board, 3)->handed_in, 7);
+    board_add(&new->accepted, 2);
+    board_add(&new->closed, 4);
+    assert_int_equal(board_connections(f->board, 2), 2);
+    assert_int_equal(board_connections(f->board, 3), 5);
+
+    board_settle(f->board, 2);
+    assert_int_equal(board_get(&old->closed), 3);
+    assert_int_equal(board_connections(f->board, 2), 0);
+    board_settle(f->board, 3); /* it may have died before it looked at them */
+    assert_int_equal(board_get(&new->closed), 9);
+    assert_int_equal(board_connections(f->board, 3), 0);
+    assert_int_equal(board_get(&old->closed) + board_get(&new->closed), 12); /* as were accepted */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,9 +427,20 @@ int main(void)
         cmocka_unit_test(what_is_no_board_is_refused),
         cmocka_unit_test_setup_teardown(a_claim_keeps_its_own_generation_and_clears_an_older_one,
                                         setup, teardown),
-        cmocka_unit_test_setup_teardown(a_claim_for_an_older_generation_takes_nothing_away, setup,
+        cmocka_unit_test_setup_teardown(
+            a_claim_for_an_older_generation_takes_the_older_of_two_later_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_claim_spares_the_one_that_was_live_before, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_claim_spares_the_one_before_whatever_their_numbers, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            rows_of_holders_are_replaced_whole_and_go_with_their_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(holders_of_all_workers_are_added_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            holders_that_cannot_be_read_are_counted_without_their_places, setup, teardown),
         cmocka_unit_test_setup_teardown(settling_ends_gauges_and_keeps_counters, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            connections_that_changed_their_worker_are_settled_where_they_are, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* test_base_config.c: what a configuration may say, and the very sentence an operator gets for what it may not. */
+/* test_base_config.c: what a configuration may say, and the very sentence an operator gets for what
+ * it may not. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -193,6 +194,12 @@ static void the_defaults_are_those_of_the_header(void **state)
     assert_true(config->drain_timeout == 30 * NS_PER_SEC);
     assert_true(config->unload_wait == 5 * NS_PER_SEC);
     assert_true(config->hang_timeout == 30 * NS_PER_SEC);
+    assert_true(config->unload_timeout == 0);
+    assert_true(config->upgrade_timeout == 30 * NS_PER_SEC);
+    assert_int_equal(config->max_unavailable, 1);
+    assert_int_equal(config->keep, 10);
+    assert_int_equal(config->keep_receipts, 200);
+    assert_int_equal(config->fallback, FALLBACK_NONE);
     assert_true(config->head_timeout == 30 * NS_PER_SEC);
     assert_true(config->body_timeout == 60 * NS_PER_SEC);
     assert_true(config->keep_alive == 75 * NS_PER_SEC);
@@ -216,6 +223,7 @@ static void the_defaults_are_those_of_the_header(void **state)
     assert_int_equal(config->apps[0].listen_count, 0);
     assert_int_equal(config->apps[0].option_count, 0);
     assert_int_equal(config->apps[0].line, 2);
+    assert_int_equal(config->apps[0].column, 0);
     config_free(config);
 }
 
@@ -230,6 +238,8 @@ static void every_key_is_taken_as_it_is_written(void **state)
                                  "body_timeout = 5s keep_alive = 0 write_timeout = 6s\n"
                                  "max_head = 1k max_target = 1023 max_headers = 7\n"
                                  "max_body = 2g max_connections = 9 stack_size = 64m\n"
+                                 "unload_timeout = 7m upgrade_timeout = 8s max_unavailable = 9\n"
+                                 "keep = 1 keep_receipts = 10000 fallback = last-good\n"
                                  "server_header = off\n" L A);
 
     (void)state;
@@ -260,6 +270,12 @@ static void every_key_is_taken_as_it_is_written(void **state)
     assert_int_equal(config->max_connections, 9);
     assert_int_equal(config->stack_size, 64 << 20);
     assert_false(config->server_header);
+    assert_true(config->unload_timeout == 420 * NS_PER_SEC);
+    assert_true(config->upgrade_timeout == 8 * NS_PER_SEC);
+    assert_int_equal(config->max_unavailable, 9);
+    assert_int_equal(config->keep, 1);
+    assert_int_equal(config->keep_receipts, 10000);
+    assert_int_equal(config->fallback, FALLBACK_LAST_GOOD);
     config_free(config);
 }
 
@@ -296,6 +312,7 @@ static void sections_have_keys_lists_and_options(void **state)
     assert_int_equal(config->apps[1].line, 11);
     assert_int_equal(config->apps[1].listen_count, 1);
     assert_int_equal(config->apps[2].listen_count, 0);
+    assert_int_equal(config->apps[2].column, 2); /* until somebody knows better */
     config_free(config);
 }
 
@@ -421,6 +438,16 @@ static void each_mistake_has_its_sentence(void **state)
         {"log_level = verbose",
          "t.conf:1: log_level must be debug, info, warn or error, not \"verbose\""},
         {"access_format = xml", "t.conf:1: access_format must be combined or json, not \"xml\""},
+        {"fallback = last", "t.conf:1: fallback must be none or last-good, not \"last\""},
+        {"keep = 0", "t.conf:1: keep must be a number from 1 to 1000, not \"0\""},
+        {"keep_receipts = 9",
+         "t.conf:1: keep_receipts must be a number from 10 to 10000, not \"9\""},
+        {"max_unavailable = 0",
+         "t.conf:1: max_unavailable must be a number from 1 to 4095, not \"0\""},
+        {"unload_timeout = 2d", "t.conf:1: unload_timeout must be a duration from 0 to 1d "
+                                "(seconds, or with ms, s, m, h or d), not \"2d\""},
+        {"upgrade_timeout = 0", "t.conf:1: upgrade_timeout must be a duration from 1ms to 1d "
+                                "(seconds, or with ms, s, m, h or d), not \"0\""},
         {"server_header = 1", "t.conf:1: server_header must be on or off, not \"1\""},
         {"control = ''", "t.conf:1: control must be a path, not \"\""},
         {"log_file = no/such/log", "t.conf:1: log_file: there is no folder \"ROOM/no/such/\""},
@@ -485,6 +512,9 @@ static void each_mistake_has_its_sentence(void **state)
         {L A "workers = 4\nmax_workers = 4\n",
          "t.conf:4: max_workers = 4 is too few for 4 workers: at least 5, since a replacement runs "
          "beside the worker it replaces"},
+        {L A "workers = 2 max_workers = 5\nmax_unavailable = 5\n",
+         "t.conf:4: max_unavailable = 5 must be less than max_workers (5), since replacements run "
+         "beside the workers they replace"},
         {L A "max_apps = 1 app b { module = a.so mount = /b }",
          "t.conf:3: max_apps = 1 is too few for 2 apps"},
         {L A "max_target = 4k\nmax_head = 4k\n",
@@ -591,7 +621,8 @@ static void a_good_file_is_read_after_any_bad_one(void **state)
     }
 }
 
-/* Every file that is cut short somewhere is either whole or refused, and nothing leaks or crashes on the way. */
+/* Every file that is cut short somewhere is either whole or refused, and nothing leaks or crashes
+ * on the way. */
 static void a_file_cut_short_does_no_harm(void **state)
 {
     static const char whole[] =
@@ -702,7 +733,8 @@ static void a_wrong_argument_is_named(void **state)
     }
 }
 
-/* ---- the reference ---------------------------------------------------------------------------- */
+/* ---- the reference ----------------------------------------------------------------------------
+ */
 
 /* A key's name where the line is "# name = value", blanks before; else NULL. `name` holds it. */
 static const char *commented_key(const char *line, char name[64])
@@ -712,8 +744,8 @@ static const char *commented_key(const char *line, char name[64])
     return sscanf(line, " # %63[a-z_] = %c", name, &rest) == 2 ? name : NULL;
 }
 
-/* Copies etc/reeve.conf to t.conf with modules that are there; `is_all`: with every default as a setting. Marks in
- * `seen` the server's keys that it shows. */
+/* Copies etc/reeve.conf to t.conf with modules that are there; `is_all`: with every default as a
+ * setting. Marks in `seen` the server's keys that it shows. */
 static void copy_reference(bool is_all, bool seen[CONFIG_KEYS_MAX])
 {
     char path[sizeof top + 32], line[512], name[64];

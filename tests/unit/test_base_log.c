@@ -1,4 +1,5 @@
-/* test_base_log.c: what a line of the log looks like, that one line is one write, and that errno survives. */
+/* test_base_log.c: what a line of the log looks like, that one line is one write, and that errno
+ * survives. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

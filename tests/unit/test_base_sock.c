@@ -1,5 +1,6 @@
-/* test_base_sock.c: how addresses are written, and what a listening socket made from one is like. Ports are the
- * kernel's choice (0), files are in a temporary folder, so tests may run side by side. */
+/* test_base_sock.c: how addresses are written, and what a listening socket made from one is like.
+ * Ports are the kernel's choice (0), files are in a temporary folder, so tests may run side by
+ * side. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -93,6 +93,28 @@ static void a_connection_is_active_or_idle(void **state)
     stats_free(stats);
 }
 
+static void a_connection_that_changed_its_worker_is_neither_new_nor_closed(void **state)
+{
+    struct board_case *c = *state;
+    struct board_slot *old = case_worker(c, 0, 1), *new = case_worker(c, 1, 1);
+    struct stats *stats;
+
+    board_set(&old->accepted, 10);
+    board_set(&board_seat(c->board, 0)->handed_out, 9);
+    board_set(&board_seat(c->board, 1)->handed_in, 7); /* two found nobody */
+    board_set(&old->idle, 1);
+    board_set(&new->idle, 6);
+    stats = gather(c);
+    assert_int_equal(stats->server.accepted, 10);
+    assert_int_equal(stats->server.closed, 2);
+    assert_int_equal(stats->server.handed_over, 7);
+    assert_int_equal(stats->server.idle, 7);
+    assert_int_equal(stats->server.active, 1);
+    assert_int_equal(stats->workers[0].connections, 1);
+    assert_int_equal(stats->workers[1].connections, 7);
+    stats_free(stats);
+}
+
 static enum stats_status status_of_first(const struct board_case *c)
 {
     struct stats *stats = gather(c);
@@ -168,10 +190,10 @@ static void the_two_latest_generations_are_told_apart(void **state)
 
     case_worker(c, 0, 1);
     case_worker(c, 1, 1);
-    case_serve(board_claim(first, 3), 30);
-    case_serve(board_claim(first, 4), 4);
-    case_serve(board_claim(second, 2), 200); /* this worker is behind */
-    case_serve(board_claim(second, 3), 3);
+    case_serve(board_claim(first, 3, 0), 30);
+    case_serve(board_claim(first, 4, 0), 4);
+    case_serve(board_claim(second, 2, 0), 200); /* this worker is behind */
+    case_serve(board_claim(second, 3, 0), 3);
     board_set(&board_app(c->board, 0)->generation, 4);
 
     stats = gather(c);
@@ -183,6 +205,65 @@ static void the_two_latest_generations_are_told_apart(void **state)
     assert_int_equal(app->latest[1].generation, 3);
     assert_int_equal(app->latest[1].requests, 33);
     assert_int_equal(app->latest[1].latency.count, 33);
+    stats_free(stats);
+}
+
+/* After reloads of the configuration: columns 0 and 1 were given to others, "echo" moved up. */
+static void an_app_is_counted_in_the_column_that_it_has(void **state)
+{
+    struct board_case *c = *state;
+    struct stats *stats;
+
+    case_worker(c, 0, 1);
+    case_name_app(c, 0, "echo", "/echo");
+    c->apps[0].column = 1;
+    c->apps[1].column = 3;
+    board_set(&board_app(c->board, 1)->generation, 5);
+    board_set(&board_app(c->board, 3)->reloads, 2);
+    case_serve(&board_cell(c->board, 0, 0)->total, 100);
+    case_serve(&board_cell(c->board, 0, 1)->total, 7);
+    case_serve(board_claim(board_cell(c->board, 0, 3), 9, 0), 3);
+
+    stats = gather(c);
+    assert_int_equal(stats->app_count, 2);
+    assert_string_equal(stats->apps[0].name, "echo");
+    assert_int_equal(stats->apps[0].generation, 5);
+    assert_int_equal(stats->apps[0].total.requests, 7);
+    assert_int_equal(stats->apps[1].reloads, 2);
+    assert_int_equal(stats->apps[1].latest[0].generation, 9);
+    assert_int_equal(stats->apps[1].latest[0].requests, 3);
+    stats_free(stats);
+}
+
+static void an_app_that_was_removed_still_counts_for_the_server(void **state)
+{
+    struct board_case *c = *state;
+    struct board_slot *slot = case_worker(c, 0, 1);
+    struct stats *stats;
+
+    board_set(&slot->requests, 107);
+    case_serve(&board_cell(c->board, 0, 0)->total, 100);
+    case_serve(&board_cell(c->board, 0, 1)->total, 7);
+    c->config.apps = &c->apps[1];
+    c->config.app_count = 1;
+
+    stats = gather(c);
+    assert_int_equal(stats->app_count, 1);
+    assert_string_equal(stats->apps[0].name, "echo");
+    assert_int_equal(stats->apps[0].total.requests, 7);
+    assert_int_equal(stats->server.requests, 107);
+    stats_free(stats);
+}
+
+static void an_app_without_a_column_is_not_listed(void **state)
+{
+    struct board_case *c = *state;
+    struct stats *stats;
+
+    c->apps[0].column = CASE_APPS;
+    stats = gather(c);
+    assert_int_equal(stats->app_count, 1);
+    assert_string_equal(stats->apps[0].name, "echo");
     stats_free(stats);
 }
 
@@ -213,11 +294,18 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unused_board_is_all_zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_dead_worker_counted_stays_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_connection_is_active_or_idle, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_connection_that_changed_its_worker_is_neither_new_nor_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_status_follows_from_state_and_heartbeat, setup, teardown),
         cmocka_unit_test_setup_teardown(the_process_before_does_not_speak_for_the_new_one, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(moments_are_told_since_1970, setup, teardown),
         cmocka_unit_test_setup_teardown(the_two_latest_generations_are_told_apart, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_app_is_counted_in_the_column_that_it_has, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_app_that_was_removed_still_counts_for_the_server, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_app_without_a_column_is_not_listed, setup, teardown),
         cmocka_unit_test(every_field_says_what_it_is),
     };
 
