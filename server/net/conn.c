@@ -96,7 +96,7 @@ static void reset_on_close(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
-static void set_idle(struct conn *conn, bool is_idle)
+void conn_set_idle(struct conn *conn, bool is_idle)
 {
     if (conn->is_idle == is_idle)
         return;
@@ -107,26 +107,31 @@ static void set_idle(struct conn *conn, bool is_idle)
         board_sub(&conn->net->slot->idle, 1);
 }
 
-static void conn_free(struct conn *conn)
+void conn_forget(struct conn *conn)
 {
     struct net *net = conn->net;
 
-    set_idle(conn, false);
+    conn_set_idle(conn, false);
     limit_stop(net->limits, &conn->limit);
-    event_del(&conn->event);
-    conn_fini_output(conn);
     buf_give(&net->ins, &conn->in);
     buf_give(&net->ins, &conn->pinned);
-    if (conn->wants_reset)
-        reset_on_close(conn->fd);
-    close(conn->fd);
     TAILQ_REMOVE(&net->conns, conn, all);
     free(conn);
-    board_add(&net->slot->closed, 1);
     net->conn_count--;
     listener_resume_paused(net);
     if (net->conn_count == 0 && net->on_empty)
         net->on_empty(net->arg);
+}
+
+static void conn_free(struct conn *conn)
+{
+    event_del(&conn->event);
+    conn_fini_output(conn);
+    if (conn->wants_reset)
+        reset_on_close(conn->fd);
+    close(conn->fd);
+    board_add(&conn->net->slot->closed, 1);
+    conn_forget(conn);
 }
 
 /* ---- steps: each returns whether another may follow at once ---- */
@@ -139,7 +144,7 @@ static void open_exchange(struct conn *conn, size_t head_length)
     conn->discarded = conn->turn = 0;
     conn->awaits_continue = false;
     memset(&conn->body, 0, sizeof conn->body);
-    set_idle(conn, false);
+    conn_set_idle(conn, false);
     if (conn->limit.running == LIMIT_HEAD + 1) /* the next head's time is its own */
         limit_stop(conn->net->limits, &conn->limit);
 }
@@ -266,12 +271,15 @@ static void settle_idle(struct conn *conn)
     bool is_partial = conn->in && buf_length(conn->in) > 0;
 
     if (is_partial) {
-        set_idle(conn, false);
+        conn_set_idle(conn, false);
         conn_limit(conn, LIMIT_HEAD);
         return;
     }
     buf_give(&conn->net->ins, &conn->in);
-    set_idle(conn, true);
+    conn_set_idle(conn, true);
+    conn->has_answered = false;
+    if (conn->net->is_draining && conn_leave(conn))
+        return;
     /* A connection that never asked anything is in LIMIT_HEAD since conn_open, and stays. */
     if (conn->limit.running != LIMIT_HEAD + 1 || conn->arrived_at)
         start_limit(conn, LIMIT_IDLE);
@@ -405,19 +413,24 @@ void conn_on_limit(struct limit *limit, unsigned class, void *arg)
         }
         lose(conn, ETIMEDOUT);
         break;
+    case LIMIT_LEAVE:
+        conn_on_silence(conn);
+        break;
     default:
         lose(conn, ETIMEDOUT);
     }
     conn_advance(conn);
 }
 
-int conn_open(struct net *net, int fd, const struct listener *listener, const struct sockaddr *peer)
+/* NULL: memory has run out, and fd is closed. */
+static struct conn *conn_new(struct net *net, int fd, const struct listener *listener,
+                             const struct sockaddr *peer)
 {
     struct conn *conn = calloc(1, sizeof *conn);
 
     if (!conn) {
         close(fd);
-        return -1;
+        return NULL;
     }
     conn->net = net;
     conn->fd = fd;
@@ -432,13 +445,45 @@ int conn_open(struct net *net, int fd, const struct listener *listener, const st
     if (event_add(&conn->event, NULL) == -1) {
         close(fd);
         free(conn);
-        return -1;
+        return NULL;
     }
     TAILQ_INSERT_TAIL(&net->conns, conn, all);
     net->conn_count++;
+    conn_set_idle(conn, true);
+    return conn;
+}
+
+int conn_open(struct net *net, int fd, const struct listener *listener, const struct sockaddr *peer)
+{
+    struct conn *conn = conn_new(net, fd, listener, peer);
+
+    if (!conn)
+        return -1;
     board_add(&net->slot->accepted, 1);
-    set_idle(conn, true);
     start_limit(conn, LIMIT_HEAD);
+    return 0;
+}
+
+int conn_adopt(struct net *net, int fd, const struct listener *listener, bool has_asked,
+               bool is_kept)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    socklen_t length = sizeof peer;
+    struct conn *conn = NULL;
+
+    net->now = clock_ns();
+    if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
+        conn = conn_new(net, fd, listener, (struct sockaddr *)&peer);
+    else /* it was reset on its way */
+        close(fd);
+    if (!conn) {
+        board_add(&net->slot->closed, 1);
+        return -1;
+    }
+    start_limit(conn, has_asked && net->durations.keep_alive ? LIMIT_IDLE : LIMIT_HEAD);
+    conn->is_kept = is_kept;
+    if (net->is_draining)
+        conn_leave(conn);
     return 0;
 }
 
@@ -478,6 +523,7 @@ void conn_finish(struct conn *conn, enum conn_end end, uint64_t now)
     conn->net->now = now;
     conn->user = NULL;
     conn->held = 0;
+    conn->has_answered = true;
     if (end == CONN_END_KEEP && body == BODY_END) {
         next_head(conn);
     } else if (end == CONN_END_KEEP && conn_is_reusable(conn, false) && body != BODY_BAD &&

@@ -26,6 +26,11 @@ struct net;
 /* Takes over a connected, non-blocking fd; closes it on failure. 0 or -1. */
 int conn_open(struct net *net, int fd, const struct listener *listener,
               const struct sockaddr *peer);
+/* The same with an idle connection that another process accepted, which `has_asked` something there
+ * or not. One that `is_kept` stays though connections are handed on: nobody else can take it. One
+ * that is not taken is counted as closed. */
+int conn_adopt(struct net *net, int fd, const struct listener *listener, bool has_asked,
+               bool is_kept);
 
 /* ---- in an exchange ---- */
 
@@ -52,6 +57,10 @@ void conn_continue(struct conn *conn);
  * it, which is presumed of one that has begun to (`is_reading`) and is not at its end. Asked when
  * the answer's head is written. */
 bool conn_is_reusable(const struct conn *conn, bool is_reading);
+
+/* While the worker drains: an answer need not end the connection, since another process will go on
+ * with it. Asked when the answer's head is written. */
+bool conn_may_stay(const struct conn *conn);
 
 /* Where the answer is put together; what is appended leaves in order. NULL when memory has run out.
  * The pointer is valid until the next call that sends. */

@@ -5,13 +5,17 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "base/clock.h"
 #include "http/body.h"
 #include "net/conn.h"
 #include "net/net.h"
 #include "runtime/limit.h"
 
-/* Classes of time limits; a connection is in one at a time, or in none while an app works. */
-enum { LIMIT_HEAD, LIMIT_BODY, LIMIT_IDLE, LIMIT_WRITE, LIMIT_LINGER, LIMIT_CLASSES };
+/* Classes of time limits; a connection is in one at a time, or in none while an app works.
+ * LIMIT_LEAVE in place of LIMIT_IDLE, where no other process can take it. */
+enum { LIMIT_HEAD, LIMIT_BODY, LIMIT_IDLE, LIMIT_WRITE, LIMIT_LINGER, LIMIT_LEAVE, LIMIT_CLASSES };
+/* ns: what a drain waits for clients that are told nothing yet: see drain.c. */
+#define DRAIN_GRACE NS_PER_SEC
 
 enum conn_state {
     CONN_HEAD,     /* waits for a head; without a byte of one it is idle */
@@ -34,15 +38,17 @@ struct conn {
     struct limit limit;
 
     int fd;
-    uint8_t state;    /* enum conn_state */
-    uint8_t wait;     /* enum conn_wait, of `waiter` */
-    bool is_readable; /* the last edge may have more: read until EAGAIN or a short read */
-    bool was_short;   /* ... which it was: see conn_may_read */
-    bool has_fin;     /* the peer's FIN was announced: read on to the end */
-    bool is_eof;      /* ... and was read */
-    bool is_gone;     /* nothing can be sent any more */
-    bool is_blocked;  /* output waits for write_event */
-    bool is_idle;     /* counted in slot->idle */
+    uint8_t state;     /* enum conn_state */
+    uint8_t wait;      /* enum conn_wait, of `waiter` */
+    bool is_readable;  /* the last edge may have more: read until EAGAIN or a short read */
+    bool was_short;    /* ... which it was: see conn_may_read */
+    bool has_fin;      /* the peer's FIN was announced: read on to the end */
+    bool is_eof;       /* ... and was read */
+    bool is_gone;      /* nothing can be sent any more */
+    bool is_blocked;   /* output waits for write_event */
+    bool is_idle;      /* counted in slot->idle */
+    bool is_kept;      /* nobody else can take it, though somebody serves its listener */
+    bool has_answered; /* since it was idle last */
     bool is_advancing;
     bool awaits_continue;
     bool wants_reset; /* end with RST, so that a body without length is not taken for whole */
@@ -84,9 +90,9 @@ void conn_fini_output(struct conn *conn);
 /* input.c */
 /* One read into `in`: > 0 bytes, 0 nothing now (or the end: is_eof, is_gone). */
 size_t conn_fill(struct conn *conn);
-/* Whether a read is worth while, before waiting for more of what is incomplete: a short read emptied
- * the queue, but a reset that came together with those bytes has no edge of its own. (With a complete
- * request the answer's send learns of it.) */
+/* Whether a read is worth while, before waiting for more of what is incomplete: a short read
+ * emptied the queue, but a reset that came together with those bytes has no edge of its own. (With
+ * a complete request the answer's send learns of it.) */
 bool conn_may_read(struct conn *conn);
 /* Reads and drops; true when something was dropped or it ended: look again. */
 bool conn_discard_body(struct conn *conn);
@@ -98,11 +104,21 @@ void conn_release_input(struct conn *conn);
 /* conn.c */
 void conn_lost(struct conn *conn);
 void conn_advance(struct conn *conn);
+/* All but the descriptor, which is closed or somebody else's by now. */
+void conn_forget(struct conn *conn);
+void conn_set_idle(struct conn *conn, bool is_idle);
 /* The class of time limit that counts now; goes on if it counts already. */
 void conn_limit(struct conn *conn, unsigned class);
-/* Suspends the current coroutine until the socket is ready for `what`; `text` is for reports. 0, or -1
- * with the reason it was woken with. [suspends] */
+/* Suspends the current coroutine until the socket is ready for `what`; `text` is for reports. 0, or
+ * -1 with the reason it was woken with. [suspends] */
 int conn_await(struct conn *conn, enum conn_wait what, unsigned class, const char *text);
 void conn_on_limit(struct limit *limit, unsigned class, void *net);
+
+/* drain.c */
+/* An idle connection of a worker that drains: handed on, or given a moment to ask for its last
+ * answer. True when it has gone, and is freed, or has its time limit. */
+bool conn_leave(struct conn *conn);
+/* That moment is over. */
+void conn_on_silence(struct conn *conn);
 
 #endif

@@ -21,8 +21,8 @@ static size_t receive(struct conn *conn, void *buffer, size_t size)
 {
     ssize_t n = recv(conn->fd, buffer, size, 0);
 
-    /* A short read emptied the queue: the next byte makes a new edge. Not so a FIN that was announced
-     * already. */
+    /* A short read emptied the queue: the next byte makes a new edge. Not so a FIN that was
+     * announced already. */
     conn->was_short = n > 0 && (size_t)n < size && !conn->has_fin;
     if (n > 0) {
         conn->turn += (size_t)n;

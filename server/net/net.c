@@ -23,6 +23,7 @@ int net_open(struct net *net)
         [LIMIT_IDLE] = net->durations.keep_alive,
         [LIMIT_WRITE] = net->durations.write,
         [LIMIT_LINGER] = LINGER_NS,
+        [LIMIT_LEAVE] = DRAIN_GRACE,
     };
 
     TAILQ_INIT(&net->conns);
@@ -39,11 +40,6 @@ void net_close(struct net *net)
     limits_free(net->limits);
     buf_pool_fini(&net->ins);
     buf_pool_fini(&net->outs);
-}
-
-void net_drain(struct net *net)
-{
-    net->is_draining = true;
 }
 
 void net_cut_all(struct net *net)

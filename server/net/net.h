@@ -41,6 +41,11 @@ struct net {
     /* A head is to be refused with `status`: the app answers, and ends the exchange with
      * CONN_END_BY_SERVER. */
     void (*on_refused)(struct conn *conn, int status);
+    /* An idle connection may be given to another process: takes the descriptor over, sets it to -1
+     * and returns true, or leaves it here. `has_asked`: something, before. NULL: all stay. */
+    bool (*hand_on)(int *fd, const struct listener *listener, bool has_asked, void *arg);
+    /* Another process serves this listener. */
+    bool (*can_hand_on)(const struct listener *listener, void *arg);
     /* The last connection has gone. */
     void (*on_empty)(void *arg);
     void *arg;
@@ -51,17 +56,23 @@ struct net {
     struct conn_list conns;
     struct listener_list paused; /* wait for a free place */
     unsigned conn_count;
-    uint64_t now; /* clock_ns() when the loop last called into this room */
-    bool is_draining;
+    uint64_t now;        /* clock_ns() when the loop last called into this room */
+    bool is_draining;    /* an answer ends its connection, unless conn_may_stay */
+    bool is_handing_on;  /* connections that others can take leave as soon as they are idle */
+    uint64_t drained_at; /* when the drain began; 0: not yet */
 };
 
 int net_open(struct net *net); /* 0, or -1 with errno */
 /* Every connection must be closed. */
 void net_close(struct net *net);
 
-/* From now on each answer ends its connection. Idle connections stay until their next answer or
- * their limit. */
-void net_drain(struct net *net);
+/* drain.c: from now on connections end, each with its next answer; idle ones stay until then, or
+ * until their limit. But if some can be handed on, those that net->can_hand_on leave as soon as
+ * they are idle, as far as net->hand_on takes them (one that is not idle for a while is ended as
+ * well), and of the others those that ask nothing are closed soon. The later word counts. */
+void net_drain(struct net *net, bool can_hand_on);
+/* While connections are handed on: tries again with those that are idle. */
+void net_hand_on(struct net *net);
 /* Closes what has no exchange; what has one is cut, wakes with an error, and is closed when its
  * exchange ends. */
 void net_cut_all(struct net *net);

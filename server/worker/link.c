@@ -5,6 +5,7 @@
 
 #include "app/generation.h"
 #include "app/room.h"
+#include "app/trial.h"
 #include "base/channel.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,6 +22,7 @@ struct preparation {
     unsigned app;
     uint64_t generation;
     uint64_t begun;
+    struct generation *prepared; /* NULL: not yet, or refused */
 };
 
 static void say(struct link *link, const struct message *message)
@@ -31,19 +33,36 @@ static void say(struct link *link, const struct message *message)
 
 /* ---- deployment ---- */
 
-static void on_prepared(struct generation *generation, const char *refusal, void *arg)
+static void answer(struct preparation *preparation, const char *refusal)
 {
-    struct preparation *preparation = arg;
-    struct message answer = {
+    struct message message = {
         .type = refusal ? MESSAGE_REFUSED : MESSAGE_PREPARED,
         .app = preparation->app,
         .generation = preparation->generation,
         .value = clock_ns() - preparation->begun,
-        .text = refusal ? refusal : generation->descriptor->version,
+        .text = refusal ? refusal : preparation->prepared->descriptor->version,
     };
 
-    say(preparation->link, &answer);
+    say(preparation->link, &message);
     free(preparation);
+}
+
+static void on_tried(const char *refusal, void *arg)
+{
+    answer(arg, refusal);
+}
+
+static void on_prepared(struct generation *generation, const char *refusal, void *arg)
+{
+    struct preparation *preparation = arg;
+
+    preparation->prepared = generation;
+    if (refusal || !preparation->link->room->is_preflight) {
+        answer(preparation, refusal);
+        return;
+    }
+    generation_commit(generation, false, NULL, 0); /* in this process it is asked like any other */
+    trial_run(generation, on_tried, preparation);
 }
 
 static void refuse(struct link *link, const struct message *message, const char *why)
@@ -71,16 +90,20 @@ static void commit(struct link *link, const struct message *message, struct app 
 {
     struct generation *generation = generation_find(app, message->generation);
 
-    if (!generation || !generation->is_prepared) {
-        log_warnx("%s: generation %llu is to be committed, but was never prepared here",
+    enum handover how;
+    char why[512];
+
+    if (!generation || !generation->is_prepared || generation->is_retired) {
+        log_warnx("%s: generation %llu is to be committed, but is not prepared here",
                   app->config->name, (unsigned long long)message->generation);
         return;
     }
-    generation_commit(generation);
+    how = generation_commit(generation, message->value == COMMIT_KEEP, why, sizeof why);
     say(link, &(struct message){.type = MESSAGE_COMMITTED,
                                 .app = message->app,
                                 .generation = message->generation,
-                                .text = ""});
+                                .value = how,
+                                .text = why});
 }
 
 static void forget(const struct message *message, struct app *app)
@@ -147,7 +170,12 @@ static void on_message(struct channel *channel, const struct message *message, v
         link->orders.last_call(link->orders.arg);
         break;
     case MESSAGE_DRAIN:
-        link->orders.drain(message->value, link->orders.arg);
+        link->orders.drain(message->value,
+                           message->generation == DRAIN_HAND_ON ? message->text : NULL,
+                           link->orders.arg);
+        break;
+    case MESSAGE_CONNECTION:
+        link->orders.connection(message, link->orders.arg);
         break;
     case MESSAGE_STOP:
         link->orders.stop(link->orders.arg);
@@ -158,6 +186,13 @@ static void on_message(struct channel *channel, const struct message *message, v
     default:
         log_warnx("the master sent %s, which is a worker's to send", message_name(message->type));
     }
+}
+
+static void on_flushed(void *arg)
+{
+    struct link *link = arg;
+
+    link->orders.flushed(link->orders.arg);
 }
 
 struct link *link_open(struct room *room, int fd, const struct link_orders *orders)
@@ -173,6 +208,7 @@ struct link *link_open(struct room *room, int fd, const struct link_orders *orde
         free(link);
         return NULL;
     }
+    channel_when_flushed(link->channel, on_flushed);
     room->on_unloaded = on_unloaded;
     room->arg = link;
     return link;
@@ -189,6 +225,17 @@ void link_close(struct link *link)
 void link_say_ready(struct link *link)
 {
     say(link, &(struct message){.type = MESSAGE_READY, .text = ""});
+}
+
+bool link_give_connection(struct link *link, const struct message *message)
+{
+    return link->channel && channel_is_flushed(link->channel) &&
+           channel_send(link->channel, message) == 0;
+}
+
+bool link_is_flushed(const struct link *link)
+{
+    return !link->channel || channel_is_flushed(link->channel);
 }
 
 void link_say_leaving(struct link *link)

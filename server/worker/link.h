@@ -2,16 +2,22 @@
 #ifndef WORKER_LINK_H
 #define WORKER_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct link;
+struct message;
 struct room;
 
 /* What a message sets going outside the applications. */
 struct link_orders {
-    void (*start)(void *arg);              /* accept connections */
-    void (*last_call)(void *arg);          /* nobody accepts after us: take what is queued */
-    void (*drain)(uint64_t ns, void *arg); /* accept no more, end within ns */
+    void (*start)(void *arg);     /* accept connections */
+    void (*last_call)(void *arg); /* nobody accepts after us: take what is queued */
+    /* accept no more, end within ns; idle connections of these listeners are given back; NULL:
+     * of none */
+    void (*drain)(uint64_t ns, const char *identities, void *arg);
+    void (*connection)(const struct message *message, void *arg); /* take it */
+    void (*flushed)(void *arg);                                   /* link_is_flushed again */
     void (*stop)(void *arg); /* end at once; also when the master has gone: then drain is called */
     void (*reopen)(void *arg);   /* log files */
     void (*orphaned)(void *arg); /* the master has gone */
@@ -24,5 +30,10 @@ void link_close(struct link *link);
 
 void link_say_ready(struct link *link);
 void link_say_leaving(struct link *link);
+/* An idle connection, for another worker. False when the master cannot take it now; then it stays
+ * where it is. */
+bool link_give_connection(struct link *link, const struct message *message);
+/* All that was said has left this process; so too when the master has gone. */
+bool link_is_flushed(const struct link *link);
 
 #endif

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,6 +20,8 @@
 #include "net/listener.h"
 #include "net/net.h"
 #include "runtime/coro.h"
+#include "worker/handoff.h"
+#include "worker/heartbeat.h"
 #include "worker/link.h"
 
 #define STACKS_KEPT 1024
@@ -40,8 +41,9 @@ struct worker_process {
     struct room room;
     struct link *link;
     struct listener **listeners;
-    struct event *heartbeat, *signals, *deadline;
-    uint64_t last_beat;
+    struct handoff handoff;
+    struct heartbeat heartbeat;
+    struct event *signals, *deadline;
     int signal_fd;
     bool is_draining;
     bool is_orphaned;
@@ -76,11 +78,14 @@ static void stop_accepting(struct worker_process *worker)
     board_set(&worker->room.slot->is_accepting, 0);
 }
 
-/* Connections in the queue of a socket that nobody listens on any more would be reset. */
-static void take_queued(void *arg)
+/* Connections in the queue of a socket that nobody listens on any more would be reset; and nobody
+ * is left to hand those on to that are open. */
+static void on_last_call(void *arg)
 {
     struct worker_process *worker = arg;
 
+    if (worker->is_draining)
+        net_drain(&worker->room.net, false);
     for (size_t i = 0; worker->listeners && i < worker->heritage->config->listen_count; i++)
         listener_take_queued(worker->listeners[i]);
 }
@@ -103,7 +108,7 @@ static void leave(void *arg)
 
 static void leave_when_empty(struct worker_process *worker)
 {
-    if (worker->is_draining && worker->room.net.conn_count == 0)
+    if (worker->is_draining && worker->room.net.conn_count == 0 && link_is_flushed(worker->link))
         leave(worker);
 }
 
@@ -124,7 +129,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     leave(worker);
 }
 
-static void drain(uint64_t ns, void *arg)
+static void drain(uint64_t ns, const char *identities, void *arg)
 {
     struct worker_process *worker = arg;
     const struct timeval at = {.tv_sec = (time_t)(ns / NS_PER_SEC),
@@ -134,11 +139,41 @@ static void drain(uint64_t ns, void *arg)
         worker->is_draining = true;
         stop_accepting(worker);
         close_sockets(worker);
-        net_drain(&worker->room.net);
         board_set(&worker->room.slot->is_draining, 1);
         link_say_leaving(worker->link);
     }
+    net_drain(&worker->room.net, handoff_set_takers(&worker->handoff, identities));
     event_add(worker->deadline, &at); /* asked again, the later word counts */
+    leave_when_empty(worker);
+}
+
+static bool hand_on(int *fd, const struct listener *listener, bool has_asked, void *arg)
+{
+    struct worker_process *worker = arg;
+
+    return handoff_give(&worker->handoff, fd, listener, has_asked);
+}
+
+static bool can_hand_on(const struct listener *listener, void *arg)
+{
+    struct worker_process *worker = arg;
+
+    return handoff_has_taker(&worker->handoff, listener);
+}
+
+static void on_connection(const struct message *message, void *arg)
+{
+    struct worker_process *worker = arg;
+
+    handoff_take(&worker->handoff, message);
+}
+
+/* The link has room again for connections that had to stay. */
+static void on_flushed(void *arg)
+{
+    struct worker_process *worker = arg;
+
+    net_hand_on(&worker->room.net);
     leave_when_empty(worker);
 }
 
@@ -153,8 +188,8 @@ static void on_orphaned(void *arg)
         return;
     }
     log_warnx("the master has gone; this worker drains and ends");
-    take_queued(worker);
-    drain(worker->heritage->config->drain_timeout, worker);
+    on_last_call(worker);
+    drain(worker->heritage->config->drain_timeout, NULL, worker);
 }
 
 static void reopen(void *arg)
@@ -176,45 +211,12 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
     (void)what;
     while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGTERM)
-            drain(worker->heritage->config->drain_timeout, worker);
+            drain(worker->heritage->config->drain_timeout, NULL, worker);
         else if (info.ssi_signo == SIGUSR1)
             reopen(worker);
         else
             leave(worker);
     }
-}
-
-/* ---- the heartbeat ---- */
-
-static uint64_t resident_bytes(void)
-{
-    unsigned long long total, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-
-    if (!file)
-        return 0;
-    if (fscanf(file, "%llu %llu", &total, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static void beat(struct worker_process *worker, uint64_t now)
-{
-    worker->last_beat = now;
-    worker->room.net.now = now;
-    board_set(&worker->room.slot->heartbeat_at, now);
-    board_set(&worker->room.slot->rss, resident_bytes());
-}
-
-static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
-{
-    struct worker_process *worker = arg;
-    uint64_t now = clock_ns(), elapsed = now - worker->last_beat;
-
-    (void)fd, (void)what;
-    histogram_record(&worker->room.slot->loop_lag, elapsed > NS_PER_SEC ? elapsed - NS_PER_SEC : 0);
-    beat(worker, now);
 }
 
 /* ---- setting up ---- */
@@ -238,6 +240,8 @@ static int open_net(struct worker_process *worker)
     net->app = &worker->room;
     net->on_request = call_on_request;
     net->on_refused = call_on_refused;
+    net->hand_on = hand_on;
+    net->can_hand_on = can_hand_on;
     net->on_empty = on_empty;
     net->arg = worker;
     return net_open(net);
@@ -269,8 +273,9 @@ static int open_listeners(struct worker_process *worker)
     return 0;
 }
 
-/* The link tells that the master has gone, but only to a loop that turns. One that hangs would keep the
- * listening sockets for ever: the kernel's word reaches it anyhow, and the alarm that follows kills. */
+/* The link tells that the master has gone, but only to a loop that turns. One that hangs would keep
+ * the listening sockets for ever: the kernel's word reaches it anyhow, and the alarm that follows
+ * kills. */
 static volatile sig_atomic_t orphan_seconds;
 
 static void on_master_died(int signal_number)
@@ -279,14 +284,16 @@ static void on_master_died(int signal_number)
     alarm((unsigned)orphan_seconds);
 }
 
-static void watch_master(const struct config *config)
+static void watch_master(const struct heritage *heritage)
 {
     const struct sigaction action = {.sa_handler = on_master_died, .sa_flags = SA_RESTART};
 
     signal(SIGALRM, SIG_DFL); /* who started the master may have had it ignored */
-    orphan_seconds = (sig_atomic_t)(config->drain_timeout / NS_PER_SEC + ORPHAN_GRACE);
+    orphan_seconds = (sig_atomic_t)(heritage->config->drain_timeout / NS_PER_SEC + ORPHAN_GRACE);
     sigaction(SIGUSR2, &action, NULL);
     prctl(PR_SET_PDEATHSIG, SIGUSR2);
+    if (getppid() != heritage->master) /* it had gone before the call */
+        on_master_died(SIGUSR2);
 }
 
 static int open_signals(struct worker_process *worker)
@@ -296,7 +303,7 @@ static int open_signals(struct worker_process *worker)
     signal(SIGPIPE, SIG_IGN); /* sendfile has no flag against it */
     /* A preflight process is killed at once: preflight.c has seen to it. */
     if (!worker->heritage->is_preflight)
-        watch_master(worker->heritage->config);
+        watch_master(worker->heritage);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -312,16 +319,10 @@ static int open_signals(struct worker_process *worker)
     return worker->signals ? event_add(worker->signals, NULL) : -1;
 }
 
-static int open_heartbeat(struct worker_process *worker)
+static int open_timers(struct worker_process *worker)
 {
-    const struct timeval second = {.tv_sec = 1};
-
-    worker->heartbeat = event_new(worker->base, -1, EV_PERSIST, on_heartbeat, worker);
     worker->deadline = event_new(worker->base, -1, 0, on_deadline, worker);
-    beat(worker, clock_ns());
-    if (!worker->heartbeat || !worker->deadline)
-        return -1;
-    return event_add(worker->heartbeat, &second);
+    return worker->deadline ? heartbeat_start(&worker->heartbeat, &worker->room) : -1;
 }
 
 static void open_access_log(struct worker_process *worker)
@@ -338,14 +339,20 @@ static void open_access_log(struct worker_process *worker)
 static int open_link(struct worker_process *worker)
 {
     const struct link_orders orders = {.start = start_accepting,
-                                       .last_call = take_queued,
+                                       .last_call = on_last_call,
                                        .drain = drain,
+                                       .connection = on_connection,
+                                       .flushed = on_flushed,
                                        .stop = leave,
                                        .reopen = reopen,
                                        .orphaned = on_orphaned,
                                        .arg = worker};
 
     worker->link = link_open(&worker->room, worker->heritage->link, &orders);
+    worker->handoff = (struct handoff){.config = worker->heritage->config,
+                                       .net = &worker->room.net,
+                                       .link = worker->link,
+                                       .listeners = worker->listeners};
     return worker->link ? 0 : -1;
 }
 
@@ -386,9 +393,11 @@ static int worker_open(struct worker_process *worker)
     if (!worker->base || coro_pool_open(worker->base, config->stack_size, STACKS_KEPT) == -1)
         return -1;
     worker->room.is_preflight = heritage->is_preflight;
+    worker->room.step = heritage->step;
+    worker->room.step_size = heritage->step_size;
     if (room_open(&worker->room, config, heritage->board, heritage->id) == -1 ||
         open_net(worker) == -1 || open_listeners(worker) == -1 || open_signals(worker) == -1 ||
-        open_heartbeat(worker) == -1 || open_link(worker) == -1)
+        open_timers(worker) == -1 || open_link(worker) == -1)
         return -1;
     open_access_log(worker);
     return 0;
@@ -396,16 +405,24 @@ static int worker_open(struct worker_process *worker)
 
 /* ---- winding down ---- */
 
-/* Live or only prepared. One that still runs is left as it is: the process takes it along. */
+static struct generation *first_in_use(const struct app *app)
+{
+    struct generation *generation;
+
+    LIST_FOREACH (generation, &app->generations, entry)
+        if (!generation->is_retired)
+            return generation;
+    return NULL;
+}
+
+/* Live or only prepared. One that still runs is left as it is: the process takes it along. From the
+ * start each time, since one that goes may take others along. */
 static void retire_all_of(struct app *app)
 {
-    struct generation *generation, *next;
+    struct generation *generation;
 
-    for (generation = LIST_FIRST(&app->generations); generation; generation = next) {
-        next = LIST_NEXT(generation, entry);
-        if (!generation->is_retired)
-            generation_retire(generation);
-    }
+    while ((generation = first_in_use(app)))
+        generation_retire(generation);
 }
 
 static void retire_apps(struct worker_process *worker)
@@ -444,8 +461,9 @@ static void worker_close(struct worker_process *worker)
     retire_apps(worker);
     unwind_requests(worker);
     link_close(worker->link);
+    handoff_fini(&worker->handoff);
     close_listeners(worker);
-    free_event(worker->heartbeat);
+    heartbeat_stop(&worker->heartbeat);
     free_event(worker->deadline);
     free_event(worker->signals);
     close(worker->signal_fd);

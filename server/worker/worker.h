@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/board.h"
 #include "base/config.h"
@@ -20,10 +21,15 @@ struct heritage {
     const struct config *config;
     const int *listeners; /* one for each of config->listens; NULL in a preflight process */
     struct board *board;
-    int link;    /* the worker's end of its channel */
+    pid_t master; /* whose end is this worker's, too */
+    int link;     /* the worker's end of its channel */
     unsigned id; /* slot; in a preflight process a private scoreboard of one slot is used instead */
     uint64_t incarnation;
     bool is_preflight;
+    /* Shared with the master: a preflight process says here what it tries, "in init". NULL in a
+     * worker. */
+    char *step;
+    size_t step_size;
 };
 
 /* Runs until the worker is told to end, or the master has gone. Returns the exit status:

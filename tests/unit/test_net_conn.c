@@ -5,6 +5,7 @@
  * not hangs, and is ended by alarm. */
 #include "net/conn.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -145,6 +146,46 @@ static void on_empty(void *arg)
     empties++;
 }
 
+static int handed = -1; /* the last one that was handed on */
+static unsigned offered;
+static bool is_handed_fresh, does_refuse;
+
+static bool hand_on(int *fd, const struct listener *listener, bool has_asked, void *arg)
+{
+    (void)listener;
+    (void)arg;
+    offered++;
+    if (does_refuse)
+        return false;
+    assert_int_equal(handed, -1);
+    handed = *fd;
+    *fd = -1;
+    is_handed_fresh = !has_asked;
+    return true;
+}
+
+static bool has_taker;
+
+static bool can_hand_on(const struct listener *listener, void *arg)
+{
+    (void)listener;
+    (void)arg;
+    return has_taker;
+}
+
+/* In place of libevent's: memory may run out. */
+static bool is_event_refused;
+
+int event_add(struct event *event, const struct timeval *timeout)
+{
+    union {
+        void *symbol;
+        int (*call)(struct event *event, const struct timeval *timeout);
+    } real = {.symbol = dlsym(RTLD_NEXT, "event_add")};
+
+    return is_event_refused ? -1 : real.call(event, timeout);
+}
+
 /* ---- what it does ---- */
 
 static int answers(struct conn *conn)
@@ -196,6 +237,8 @@ static void open_net(struct net_durations durations)
                        .durations = durations,
                        .on_request = on_request,
                        .on_refused = on_refused,
+                       .hand_on = hand_on,
+                       .can_hand_on = can_hand_on,
                        .on_empty = on_empty};
     assert_int_equal(net_open(&net), 0);
 }
@@ -208,7 +251,10 @@ static int setup(void **state)
     memset(works, 0, sizeof(works));
     works[0] = answers;
     memset(seen, 0, sizeof(seen));
-    requests = finished = empties = 0;
+    requests = finished = empties = offered = 0;
+    handed = -1;
+    does_refuse = is_event_refused = false;
+    has_taker = true;
     end = CONN_END_KEEP;
     piece = sizeof(body);
     wire_length = 0;
@@ -458,7 +504,8 @@ static void a_head_that_is_too_long_is_refused_at_its_limit(void **state)
 
 /* ---- bodies ---- */
 
-/* A POST of `size` bytes, all but the first `with_head` of them coming later in pieces of `step`. */
+/* A POST of `size` bytes, all but the first `with_head` of them coming later in pieces of `step`.
+ */
 static void post(size_t size, size_t with_head, size_t step)
 {
     static char request[(4u << 20) + 256];
@@ -865,8 +912,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     turns++;
 }
 
-/* As if it had moved all that without ever having had to wait, which needs a faster peer than a test
- * can have; then something else becomes ready. */
+/* As if it had moved all that without ever having had to wait, which needs a faster peer than a
+ * test can have; then something else becomes ready. */
 static void move_much(struct conn *conn, struct event *ready)
 {
     conn->turn = 64u << 20;
@@ -1319,6 +1366,300 @@ static void idle_connections_are_counted_and_have_no_buffers(void **state)
     assert_int_equal(empties, 1);
 }
 
+/* ---- from one process to another, both of which are this one ---- */
+
+/* The connection goes on here. */
+static void adopt_handed(void)
+{
+    int fd = handed;
+
+    assert_int_not_equal(fd, -1);
+    handed = -1;
+    net_drain(&net, false);
+    net.is_draining = false;
+    assert_int_equal(conn_adopt(&net, fd, NULL, !is_handed_fresh, false), 0);
+}
+
+static void a_drain_hands_on_what_is_idle_and_what_was_not_read_goes_along(void **state)
+{
+    (void)state;
+    connect_client();
+    put_text(GET);
+    turn_until_finished(1);
+    turn();
+    put_text(GET GET);
+    net_drain(&net, true);
+    assert_int_not_equal(handed, -1);
+    assert_false(is_handed_fresh);
+    assert_int_equal(net.conn_count, 0);
+    assert_int_equal(empties, 1);
+    assert_int_equal(board_get(&net.slot->idle), 0);
+    turn();
+    assert_int_equal(requests, 1); /* nobody listens to it here */
+    adopt_handed();
+    turn_until_finished(3);
+    turn();
+    receive();
+    assert_string_equal(wire, "answer 0\nanswer 1\nanswer 2\n");
+    assert_int_equal(wire_end, 0);
+    assert_int_equal(board_get(&net.slot->accepted), 1);
+    assert_int_equal(board_get(&net.slot->closed), 0);
+    assert_int_equal(board_get(&net.slot->idle), 1);
+}
+
+static void a_running_request_is_finished_before_its_connection_is_handed_on(void **state)
+{
+    (void)state;
+    works[0] = suspends;
+    connect_client();
+    put_text(GET);
+    turn();
+    net_drain(&net, true);
+    assert_true(conn_may_stay(seen[0].conn)); /* so the answer need not end the connection */
+    assert_int_equal(offered, 0);
+    coro_wake(suspended, 0);
+    turn_until_finished(1);
+    turn();
+    receive();
+    assert_string_equal(wire, "answer 0\n");
+    assert_int_equal(wire_end, 0);
+    adopt_handed();
+}
+
+static void half_a_head_and_a_pipeline_stay_until_they_are_answered(void **state)
+{
+    (void)state;
+    connect_client();
+    put_text("GET / HT");
+    turn();
+    net_drain(&net, true);
+    assert_int_equal(offered, 0);
+    put_text("TP/1.1\r\nHost: a\r\n\r\n" GET "G");
+    turn_until_finished(2);
+    turn();
+    assert_int_equal(offered, 0);
+    put_text("ET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn_until_finished(3);
+    turn();
+    assert_int_equal(offered, 1);
+    adopt_handed();
+}
+
+static void who_cannot_be_handed_on_stays_and_misses_nothing(void **state)
+{
+    (void)state;
+    connect_client();
+    does_refuse = true;
+    put_text(GET);
+    net_drain(&net, true);
+    assert_int_equal(offered, 1);
+    assert_int_equal(net.conn_count, 1);
+    turn_until_finished(1);
+    turn();
+    assert_int_equal(offered, 2);
+    does_refuse = false;
+    net_hand_on(&net);
+    assert_int_equal(offered, 3);
+    assert_int_equal(net.conn_count, 0);
+    adopt_handed();
+}
+
+static void nothing_is_handed_on_when_others_cannot_take_it_any_more(void **state)
+{
+    (void)state;
+    connect_client();
+    does_refuse = true;
+    net_drain(&net, true);
+    net_drain(&net, false);
+    assert_false(conn_may_stay(TAILQ_FIRST(&net.conns)));
+    net_hand_on(&net);
+    put_text(GET);
+    turn_until_finished(1);
+    turn();
+    assert_int_equal(offered, 1);
+}
+
+static void a_connection_that_was_adopted_has_the_time_that_is_due_to_it(void **state)
+{
+    (void)state;
+    limit_to((struct net_durations){.keep_alive = NS_PER_SEC / 5});
+    connect_client();
+    net_drain(&net, true);
+    assert_true(is_handed_fresh);
+    adopt_handed(); /* it has never asked: head_timeout, hours */
+    net_drain(&net, true);
+    assert_true(is_handed_fresh);
+    is_handed_fresh = false;
+    adopt_handed();
+    net_drain(&net, true);
+    assert_false(is_handed_fresh);
+    adopt_handed();
+    turn_until_closed(); /* after keep_alive */
+}
+
+static void one_that_was_reset_on_its_way_is_closed(void **state)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    int fd;
+
+    (void)state;
+    connect_tcp(0);
+    net_drain(&net, true);
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(client);
+    client = -1;
+    fd = handed;
+    assert_int_equal(conn_adopt(&net, fd, NULL, true, false), -1);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_int_equal(board_get(&net.slot->closed), 1);
+}
+
+static void without_memory_one_that_cannot_be_handed_on_is_closed(void **state)
+{
+    (void)state;
+    connect_client();
+    does_refuse = is_event_refused = true;
+    net_drain(&net, true);
+    is_event_refused = false;
+    assert_int_equal(offered, 1);
+    turn_until_closed();
+    assert_int_equal(wire_end, 1);
+}
+
+static void one_whose_listener_nobody_serves_has_a_moment_for_a_last_request(void **state)
+{
+    (void)state;
+    connect_client();
+    has_taker = false;
+    net_drain(&net, true);
+    assert_int_equal(offered, 0);
+    assert_false(conn_may_stay(TAILQ_FIRST(&net.conns)));
+    end = CONN_END_BY_SERVER; /* as an answer that says so */
+    put_text(GET);
+    turn_until_finished(1);
+    receive();
+    assert_string_equal(wire, "answer 0\n");
+}
+
+static void one_that_lets_it_pass_is_closed_without_a_reset(void **state)
+{
+    uint64_t before = clock_ns();
+
+    (void)state;
+    connect_client();
+    put_text(GET);
+    turn_until_finished(1);
+    turn();
+    has_taker = false;
+    net_drain(&net, true);
+    while (wire_end == 0)
+        turn_and_receive();
+    assert_int_equal(wire_end, 1);
+    assert_true(clock_ns() - before >= DRAIN_GRACE);
+    assert_int_equal(board_get(&net.slot->idle), 0);
+    close(client);
+    client = -1;
+    turn_until_closed();
+}
+
+static void what_comes_at_the_end_of_that_moment_is_answered(void **state)
+{
+    (void)state;
+    connect_client();
+    turn();
+    has_taker = false;
+    net_drain(&net, true);
+    put_text(GET); /* the loop does not know yet */
+    limits_expire_class(net.limits, LIMIT_LEAVE);
+    turn_until_finished(1);
+    receive();
+    assert_string_equal(wire, "answer 0\n");
+    assert_int_equal(wire_end, 0);
+}
+
+static void one_that_somebody_serves_in_the_end_is_handed_on(void **state)
+{
+    (void)state;
+    connect_client();
+    has_taker = false;
+    net_drain(&net, true);
+    has_taker = does_refuse = true; /* no room just now */
+    net_drain(&net, true);
+    limits_expire_class(net.limits, LIMIT_LEAVE);
+    assert_int_equal(net.conn_count, 1);
+    does_refuse = false;
+    net_hand_on(&net);
+    assert_int_equal(net.conn_count, 0);
+    adopt_handed();
+}
+
+static void one_that_came_back_stays_until_its_next_answer(void **state)
+{
+    int fd;
+
+    (void)state;
+    connect_client();
+    net_drain(&net, true);
+    fd = handed;
+    handed = -1;
+    assert_int_equal(conn_adopt(&net, fd, NULL, true, true), 0);
+    assert_int_equal(offered, 1);
+    assert_false(conn_may_stay(TAILQ_FIRST(&net.conns)));
+    net_hand_on(&net);
+    assert_int_equal(offered, 1);
+    net_drain(&net, true); /* somebody else has come */
+    assert_int_equal(offered, 2);
+    adopt_handed();
+}
+
+static void one_that_is_adopted_by_who_drains_too_goes_on_at_once(void **state)
+{
+    int fd;
+
+    (void)state;
+    connect_client();
+    net_drain(&net, true);
+    fd = handed;
+    handed = -1;
+    assert_int_equal(conn_adopt(&net, fd, NULL, true, false), 0);
+    assert_int_equal(offered, 2);
+    assert_int_equal(net.conn_count, 0);
+    adopt_handed();
+}
+
+static bool could_stay[4];
+
+static int notes_whether_it_may_stay(struct conn *conn)
+{
+    could_stay[index_of(conn)] = conn_may_stay(conn);
+    return answers(conn);
+}
+
+static void who_is_never_idle_is_told_after_a_moment(void **state)
+{
+    (void)state;
+    works[0] = notes_whether_it_may_stay;
+    connect_client();
+    put_text(GET GET);
+    net_drain(&net, true); /* it is idle still: unread */
+    adopt_handed();
+    net.is_draining = net.is_handing_on = true; /* as if it had been so before */
+    net.drained_at = clock_ns() - 2 * DRAIN_GRACE;
+    turn_until_finished(2);
+    turn();
+    assert_true(could_stay[0]); /* it may be its only one */
+    assert_false(could_stay[1]);
+    put_text(GET GET);
+    adopt_handed();
+    net.is_draining = net.is_handing_on = true;
+    net.drained_at = clock_ns();
+    turn_until_finished(4);
+    assert_true(could_stay[2]);
+    assert_true(could_stay[3]);
+    turn();
+    adopt_handed();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1365,6 +1706,21 @@ int main(void)
         TEST(an_answer_that_stays_behind_times_out_too),
         TEST(a_linger_has_an_end),
         TEST(idle_connections_are_counted_and_have_no_buffers),
+        TEST(a_drain_hands_on_what_is_idle_and_what_was_not_read_goes_along),
+        TEST(a_running_request_is_finished_before_its_connection_is_handed_on),
+        TEST(half_a_head_and_a_pipeline_stay_until_they_are_answered),
+        TEST(who_cannot_be_handed_on_stays_and_misses_nothing),
+        TEST(nothing_is_handed_on_when_others_cannot_take_it_any_more),
+        TEST(a_connection_that_was_adopted_has_the_time_that_is_due_to_it),
+        TEST(one_that_was_reset_on_its_way_is_closed),
+        TEST(without_memory_one_that_cannot_be_handed_on_is_closed),
+        TEST(one_whose_listener_nobody_serves_has_a_moment_for_a_last_request),
+        TEST(one_that_lets_it_pass_is_closed_without_a_reset),
+        TEST(what_comes_at_the_end_of_that_moment_is_answered),
+        TEST(one_that_somebody_serves_in_the_end_is_handed_on),
+        TEST(one_that_came_back_stays_until_its_next_answer),
+        TEST(one_that_is_adopted_by_who_drains_too_goes_on_at_once),
+        TEST(who_is_never_idle_is_told_after_a_moment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* test_net_listener.c: a listener takes what it can serve, leaves the rest in the kernel's queue, and
- * goes on when there is a place again. */
+/* test_net_listener.c: a listener takes what it can serve, leaves the rest in the kernel's queue,
+ * and goes on when there is a place again. */
 #include "net/listener.h"
 
 #include <event2/event.h>
