@@ -30,7 +30,7 @@ extern "C" {
 /* The interface's version. A module built for another major number is refused; within one, structs
  * only grow at their end and calls are only added. */
 #define REEVE_ABI_MAJOR 1
-#define REEVE_ABI_MINOR 0
+#define REEVE_ABI_MINOR 1
 #define REEVE_MAGIC     0x52454556u /* "REEV" */
 
 /* One request: CGI variables, input, errors stream and response. Lives until its callable has
@@ -97,10 +97,66 @@ typedef struct reeve_app {
     /* Called after init in the throwaway process only: -1 refuses the build. May be NULL. */
     int (*selftest)(reeve_module *module);
 
-    /* Bytes of a request's coroutine stack, 32 KiB to 1 GiB; 0: the configured default (256 KiB). */
+    /* Bytes of a request's coroutine stack, 32 KiB to 1 GiB; 0: the configured default (256 KiB).
+     */
     size_t stack_size;
     /* Run on the worker's own stack and never suspend: for hosts of other languages. */
     bool on_loop;
+
+    /* ---- since 1.1 ---- */
+
+    /* Paths that are requested after selftest in the throwaway process, each with a GET that goes
+     * the way of any other request: any answer but 2xx and 3xx refuses the build. They are seen
+     * from where the app is mounted, begin with "/" and may have a query. The Host is "localhost",
+     * and a redirection is an answer: it is not followed. The answers have to end: an endless one
+     * passes after its first megabyte, but prepare_timeout is for init, selftest and all paths
+     * together, and refuses a slower one. Ends with NULL; may be NULL. */
+    const char *const *selftest_paths;
+
+    /* State across deployments. A build with a state_version hands what reeve_module_data() points
+     * to over to the next build, in each worker, at the moment when new requests begin to go there:
+     * first give is asked in the old build, then handover in the new one, and when either declines
+     * nothing moves: the new build keeps what its init made, the old one frees its own in fini.
+     *
+     * The state has to stand on its own: memory from malloc (not static variables), without
+     * pointers to the module's functions, constants or static variables, since the old code goes
+     * while the state stays. Whoever has the state in the end frees it: a fini frees nothing for
+     * which reeve_state_is_handed_over() is true. Requests of the old build that still run go on
+     * using what they have, and see by reeve_module_data() what they saw before. The fini of the
+     * new build (and of the one after it, and so on) waits until they have ended, so whatever is
+     * freed in a fini is freed after the last request that could use it.
+     *
+     * A deployment that is watched first (a canary) may be taken back: then the state returns by
+     * the same two calls, with the roles exchanged and reeve_module_data() NULL until the handover
+     * is done. So only a build that has a handover itself gives its state to one that is being
+     * watched. One whose state did not come back is live without: its init is not called again,
+     * and reeve_module_data() is NULL, for requests that began before the canary too. A rollback
+     * hands over in the same way, so versions may also go down.
+     *
+     * Both calls are made on the loop's stack, one right after the other, and while they run
+     * nothing else does: they must be quick, and a call that waits fails with EDEADLK. They are
+     * not tried beforehand, since the throwaway process has no state to hand over, and when they
+     * run the deployment is decided. One that crashes or hangs there ends its worker, and since
+     * all workers switch at once, all of them: requests in progress and the state are lost, and
+     * the successors begin with the new build and what its init makes. So they should decline
+     * rather than believe: check what can be checked, try in selftest what handover does on a
+     * made-up state of the version before, and deploy such a build with a canary, which loses one
+     * worker's and is taken back. */
+
+    /* Numbers the layout of the state: to be raised when it changes. 0: nothing is handed over. */
+    uint32_t state_version;
+    /* In the old build: may the next one, whose state_version is next_version (0: it has none of
+     * its own), have the state? 0: yes, and it is consistent now; -1: no, reeve_refuse() may say
+     * why. NULL: yes. */
+    int (*give)(reeve_module *module, uint32_t next_version);
+    /* In the new build, after its init: takes a state of that version, which need not be its own.
+     * 0: it is this build's now; unless handover calls reeve_module_set_data() itself,
+     * reeve_module_data() is `state` from here on, and what init made in its place is this build's
+     * to free. Converted into a copy, both are this build's, and the old one to be freed in fini,
+     * not before: requests of the old build may still use it. -1: declined and left as it was,
+     * reeve_refuse() may say why. NULL: declines all. May be called again, for the state that
+     * comes back from a canary: there may be more than one old one to free. */
+    int (*handover)(reeve_module *module, void *state, uint32_t state_version);
 } reeve_app;
 
 /* Defines the module's descriptor:
@@ -124,9 +180,15 @@ REEVE_API const char *reeve_option(const reeve_module *module, const char *key);
 REEVE_API void reeve_module_set_data(reeve_module *module, void *data);
 REEVE_API void *reeve_module_data(const reeve_module *module);
 
-/* Gives the reason why init or selftest is about to return -1: one sentence, shown to whoever
- * deploys. Returns -1, so that `return reeve_refuse(module, "no such folder: %s", root);` reads
- * well. */
+/* Whether another build has taken over what reeve_module_data() points to: then fini must not free
+ * it. True from the end of that handover on, and false again once a canary is taken back: before
+ * this build's handover is called, and also when the state does not come back. May be asked
+ * wherever there is a module, in requests too. Since 1.1. */
+REEVE_API bool reeve_state_is_handed_over(const reeve_module *module);
+
+/* Gives the reason why init, selftest, give or handover is about to return -1: one sentence, shown
+ * to whoever deploys. Returns -1, so that
+ * `return reeve_refuse(module, "no such folder: %s", root);` reads well. */
 REEVE_API int reeve_refuse(reeve_module *module, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -20,7 +20,7 @@ static void count_begin(struct reeve_environ *request)
     struct board_column *total = &request->generation->app->cell->total;
     struct board_column *column = generation_column(request->generation);
 
-    generation_hold(request->generation);
+    request->tenure = generation_enter(request->generation);
     board_add(&total->requests, 1);
     board_add(&total->active, 1);
     if (!column)
@@ -39,14 +39,21 @@ static void count_answer(struct board_column *column, const struct reeve_environ
     histogram_record(&column->latency, ns);
 }
 
+static void add_exception(struct board_column *column, const struct reeve_environ *request)
+{
+    board_add(&column->exceptions, 1);
+    if (request->response.state >= RESPONSE_SENDING && request->response.status < 500)
+        board_add(&column->cut, 1);
+}
+
 static void count_exception(struct reeve_environ *request)
 {
     struct board_column *column = generation_column(request->generation);
 
     board_add(&request->room->slot->exceptions, 1);
-    board_add(&request->generation->app->cell->total.exceptions, 1);
+    add_exception(&request->generation->app->cell->total, request);
     if (column)
-        board_add(&column->exceptions, 1);
+        add_exception(column, request);
 }
 
 static void count_end(struct reeve_environ *request, uint64_t ns)
@@ -91,6 +98,7 @@ static void finish(struct reeve_environ *request)
 {
     struct conn *conn = request->conn;
     struct generation *generation = request->generation;
+    struct tenure *tenure = request->tenure;
     enum conn_end end = end_of(request);
     uint64_t now = clock_ns();
 
@@ -100,7 +108,7 @@ static void finish(struct reeve_environ *request)
         access_log_request(request->room->access, request, now);
     request_free(request);
     if (generation)
-        generation_release(generation);
+        generation_leave(generation, tenure);
     conn_finish(conn, end, now);
 }
 
@@ -190,13 +198,16 @@ static int send_iterable(struct reeve_environ *request)
     size_t size;
     int more;
 
-    while ((more = body->next(body->state, &data, &size)) == 1)
-        if (reeve_write(request, data, size) == -1)
+    while ((more = body->next(body->state, &data, &size)) == 1) {
+        const struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+
+        if (response_write(request, &piece, 1, (const void *)(uintptr_t)body->next) == -1)
             return -1;
+    }
     return more;
 }
 
-static void run(void *arg)
+void call_run(void *arg)
 {
     struct reeve_environ *request = arg;
 
@@ -222,11 +233,11 @@ static int call(struct reeve_environ *request)
     const reeve_app *app = request->generation->descriptor;
 
     if (app->on_loop) {
-        run(request);
+        call_run(request);
         complete(request);
         return 0;
     }
-    return coro_run(run, after_run, request, app->stack_size) == -1 ? 503 : 0;
+    return coro_run(call_run, after_run, request, app->stack_size) == -1 ? 503 : 0;
 }
 
 /* ---- before it: each step returns 0 or the status to answer with ---- */

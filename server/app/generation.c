@@ -8,18 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/descriptor.h"
+#include "app/holders.h"
 #include "app/libraries.h"
+#include "app/state.h"
+#include "app/trial.h"
 #include "base/log.h"
 #include "runtime/coro.h"
 
 /* init may call libraries that are wasteful with stack; it runs once. */
 #define INIT_STACK (1u << 20)
-
-#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
-
-/* What an application may ask for. */
-#define STACK_LEAST (32u << 10)
-#define STACK_MOST  (1u << 30)
 
 /* ---- what the application sees of it ---- */
 
@@ -32,7 +30,7 @@ static struct generation *of_module(const reeve_module *module)
     return &((reeve_module *)(uintptr_t)module)->generation;
 }
 
-static reeve_module *module_of(struct generation *generation)
+reeve_module *generation_module(struct generation *generation)
 {
     return (reeve_module *)generation;
 }
@@ -44,12 +42,20 @@ const char *reeve_option(const reeve_module *module, const char *key)
 
 void reeve_module_set_data(reeve_module *module, void *data)
 {
-    of_module(module)->data = data;
+    struct generation *generation = of_module(module);
+
+    generation->data = data;
+    generation->has_set_data = true;
 }
 
 void *reeve_module_data(const reeve_module *module)
 {
     return of_module(module)->data;
+}
+
+bool reeve_state_is_handed_over(const reeve_module *module)
+{
+    return of_module(module)->is_handed_over;
 }
 
 int reeve_refuse(reeve_module *module, const char *format, ...)
@@ -85,75 +91,25 @@ static const char *unload(struct generation *generation)
 
 static void generation_free(struct generation *generation)
 {
-    struct room *room = generation->app->room;
-    unsigned app = generation->app->index;
+    struct app *app = generation->app;
+    struct room *room = app->room;
     uint64_t number = generation->number;
     bool was_prepared = generation->is_prepared;
     const char *why_not;
 
     if (was_prepared && generation->descriptor->fini)
-        generation->descriptor->fini(module_of(generation));
+        generation->descriptor->fini(generation_module(generation));
     why_not = unload(generation);
     LIST_REMOVE(generation, entry);
+    state_close(generation);
     free(generation->path);
     free(generation);
+    holders_show(app);
     if (was_prepared && room->on_unloaded)
-        room->on_unloaded(app, number, why_not, room->arg);
+        room->on_unloaded(app->index, number, why_not, room->arg);
 }
 
 /* ---- preparing ---- */
-
-static bool is_name(const char *name)
-{
-    return name && *name && name[strspn(name, NAME_CHARACTERS)] == '\0';
-}
-
-/* The head of it is the same in all versions. Answers why it does not fit, or NULL. */
-static const char *check_version(const reeve_app *app, char *text, size_t size)
-{
-    if (app->magic != REEVE_MAGIC)
-        return "its reeve_app_descriptor has the wrong magic: was it made with REEVE_APP?";
-    if (app->abi_major != REEVE_ABI_MAJOR || app->abi_minor > REEVE_ABI_MINOR) {
-        snprintf(text, size, "it was built for interface version %u.%u, this server has %d.%d",
-                 app->abi_major, app->abi_minor, REEVE_ABI_MAJOR, REEVE_ABI_MINOR);
-        return text;
-    }
-    if (app->size < offsetof(reeve_app, name) || app->size > sizeof *app) {
-        snprintf(text, size, "its descriptor says that it has %u bytes, version %u.%u has %zu",
-                 app->size, app->abi_major, app->abi_minor, sizeof *app);
-        return text;
-    }
-    return NULL;
-}
-
-static const char *check_fields(const reeve_app *app, char *text, size_t size)
-{
-    if (!is_name(app->name))
-        return "its descriptor's .name is not letters, digits, '-' and '_'";
-    if (!app->version)
-        return "its descriptor has no .version";
-    if (!app->application)
-        return "its descriptor has no .application";
-    if (app->stack_size && (app->stack_size < STACK_LEAST || app->stack_size > STACK_MOST)) {
-        snprintf(text, size, "its .stack_size is %zu bytes, which is not from 32 KiB to 1 GiB",
-                 app->stack_size);
-        return text;
-    }
-    return NULL;
-}
-
-/* Takes a copy, in which fields that an older interface did not have are zero. */
-static const char *check_descriptor(struct generation *generation, const reeve_app *descriptor,
-                                    char *text, size_t size)
-{
-    const char *refusal = check_version(descriptor, text, size);
-
-    if (refusal)
-        return refusal;
-    memcpy(&generation->copy, descriptor, descriptor->size);
-    generation->descriptor = &generation->copy;
-    return check_fields(generation->descriptor, text, size);
-}
 
 static void prepared(struct generation *generation, const char *refusal)
 {
@@ -164,26 +120,29 @@ static void prepared(struct generation *generation, const char *refusal)
     if (!refusal) {
         generation->is_prepared = true;
         on_prepared(generation, NULL, arg);
-        generation_release(generation); /* goes now if it was retired meanwhile */
+        generation_release(generation, HOLD_INIT); /* goes now if it was retired meanwhile */
         return;
     }
     snprintf(text, sizeof text, "%s", refusal); /* it may lie in what goes now */
     on_prepared(generation, text, arg);
-    generation_free(generation);
+    generation->is_retired = true;
+    generation_release(generation, HOLD_INIT);
 }
 
-static void run_init(void *arg)
+void generation_run_init(void *arg)
 {
     struct generation *generation = arg;
     const reeve_app *app = generation->descriptor;
-    reeve_module *module = module_of(generation);
+    reeve_module *module = generation_module(generation);
 
+    trial_step(generation->app->room, "in init");
     if (app->init && app->init(module) != 0) {
         if (!generation->refusal[0])
             reeve_refuse(module, "its init failed without giving a reason (reeve_refuse)");
         return;
     }
     generation->is_prepared = true;
+    trial_step(generation->app->room, "in selftest");
     if (generation->app->room->is_preflight && app->selftest && app->selftest(module) != 0 &&
         !generation->refusal[0])
         reeve_refuse(module, "its selftest failed without giving a reason (reeve_refuse)");
@@ -215,7 +174,9 @@ static const char *load(struct generation *generation, char *text, size_t size)
     const reeve_app *descriptor;
     char library[256];
 
+    trial_step(generation->app->room, "in a constructor, while it was loaded");
     generation->handle = dlopen(generation->path, RTLD_NOW | RTLD_LOCAL);
+    trial_step(generation->app->room, "in the check of its descriptor");
     if (!generation->handle)
         return say_load_error(generation, text, size);
     if (libraries_find_private(generation->handle, library, sizeof library)) {
@@ -228,7 +189,8 @@ static const char *load(struct generation *generation, char *text, size_t size)
     descriptor = dlsym(generation->handle, "reeve_app_descriptor");
     if (!descriptor)
         return "it has no REEVE_APP descriptor";
-    return check_descriptor(generation, descriptor, text, size);
+    generation->descriptor = &generation->copy;
+    return descriptor_check(descriptor, text, size, &generation->copy);
 }
 
 void generation_prepare(struct app *app, uint64_t number, const char *path,
@@ -241,7 +203,9 @@ void generation_prepare(struct app *app, uint64_t number, const char *path,
 
     if (generation)
         generation->path = strdup(path);
-    if (!generation || !generation->path) {
+    if (!generation || !generation->path || state_open(generation) == -1) {
+        if (generation)
+            free(generation->path);
         free(generation);
         on_prepared(NULL, "memory has run out", arg);
         return;
@@ -251,14 +215,14 @@ void generation_prepare(struct app *app, uint64_t number, const char *path,
     generation->on_prepared = on_prepared;
     generation->arg = arg;
     LIST_INSERT_HEAD(&app->generations, generation, entry);
-    generation_hold(generation); /* until init has ended */
+    generation_hold(generation, HOLD_INIT); /* until init has ended */
     refusal = load(generation, text, sizeof text);
     if (refusal) {
         prepared(generation, refusal);
     } else if (generation->descriptor->on_loop) {
-        run_init(generation);
+        generation_run_init(generation);
         after_init(true, generation);
-    } else if (coro_run(run_init, after_init, generation, INIT_STACK) == -1) {
+    } else if (coro_run(generation_run_init, after_init, generation, INIT_STACK) == -1) {
         prepared(generation, "memory for a stack has run out");
     }
 }
@@ -275,17 +239,32 @@ struct generation *generation_find(const struct app *app, uint64_t number)
     return NULL;
 }
 
-void generation_commit(struct generation *generation)
+static void supersede(struct generation *former, bool is_kept)
+{
+    if (!is_kept)
+        generation_retire(former);
+    else
+        holders_show(former->app);
+}
+
+enum handover generation_commit(struct generation *generation, bool is_kept, char *why, size_t size)
 {
     struct app *app = generation->app;
     struct generation *former = app->live;
+    enum handover how = HANDOVER_NONE;
 
+    if (size > 0)
+        why[0] = '\0';
     if (former == generation)
-        return;
-    generation->column = board_claim(app->cell, generation->number);
+        return how;
+    if (former)
+        how = state_hand_over(former, generation, is_kept, why, size);
+    generation->column = board_claim(app->cell, generation->number, former ? former->number : 0);
+    generation->was_live = true;
     app->live = generation;
     if (former)
-        generation_retire(former);
+        supersede(former, is_kept);
+    return how;
 }
 
 void generation_retire(struct generation *generation)
@@ -295,6 +274,8 @@ void generation_retire(struct generation *generation)
     generation->is_retired = true;
     if (generation->holds == 0)
         generation_free(generation);
+    else
+        holders_show(generation->app);
 }
 
 struct board_column *generation_column(struct generation *generation)
@@ -312,18 +293,36 @@ static void show_holds(struct generation *generation)
         board_set(&column->held, generation->holds);
 }
 
-void generation_hold(struct generation *generation)
+void generation_hold(struct generation *generation, enum hold_kind kind)
 {
     generation->holds++;
+    generation->held_for[kind]++;
     board_add(&generation->app->cell->total.held, 1);
     show_holds(generation);
 }
 
-void generation_release(struct generation *generation)
+void generation_release(struct generation *generation, enum hold_kind kind)
 {
     generation->holds--;
+    generation->held_for[kind]--;
     board_sub(&generation->app->cell->total.held, 1);
     show_holds(generation);
     if (generation->holds == 0 && generation->is_retired)
         generation_free(generation);
+}
+
+struct tenure *generation_enter(struct generation *generation)
+{
+    generation_hold(generation, HOLD_REQUEST);
+    return generation->tenure;
+}
+
+void generation_leave(struct generation *generation, struct tenure *tenure)
+{
+    bool is_bygone = tenure != generation->tenure;
+
+    generation->bygone -= is_bygone;
+    generation_release(generation, HOLD_REQUEST);
+    if (is_bygone)
+        state_leave(tenure);
 }

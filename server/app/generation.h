@@ -12,19 +12,26 @@
 #include <sys/queue.h>
 
 #include "app/room.h"
+#include "base/channel.h"
+#include "base/holder.h"
 
 struct generation {
     struct app *app;
     LIST_ENTRY(generation) entry;
     uint64_t number;
-    void *handle;                /* of dlopen */
-    const reeve_app *descriptor; /* NULL, or `copy` */
-    reeve_app copy;              /* of the module's, which may be an older, shorter one */
-    struct board_column *column; /* NULL once a later generation took it over */
-    unsigned holds;
-    bool is_prepared; /* init succeeded: fini is owed */
+    void *handle;                         /* of dlopen */
+    const reeve_app *descriptor;          /* NULL, or `copy` */
+    reeve_app copy;                       /* of the module's, which may be an older, shorter one */
+    struct board_column *column;          /* NULL once a later generation took it over */
+    unsigned holds, held_for[HOLD_KINDS]; /* all, and by what they are for */
+    bool is_prepared;                     /* init succeeded: fini is owed */
     bool is_retired;
-    void *data; /* the application's */
+    bool was_live;
+    bool has_set_data;     /* the application, since this was last cleared */
+    bool is_handed_over;   /* `data` belongs to another generation now */
+    void *data;            /* the application's */
+    struct tenure *tenure; /* the present one, or that to come if it is live again; see state.c */
+    unsigned bygone;       /* requests that began in earlier ones */
     char *path;
     char refusal[512]; /* reeve_refuse's sentence */
     void (*on_prepared)(struct generation *generation, const char *refusal, void *arg);
@@ -39,16 +46,28 @@ void generation_prepare(struct app *app, uint64_t number, const char *path,
                         void *arg);
 /* NULL when there is none of that number. */
 struct generation *generation_find(const struct app *app, uint64_t number);
-/* New requests go to it; the one before is retired. */
-void generation_commit(struct generation *generation);
+/* New requests go to it, and the state of the one before if both agree. That one is retired, or
+ * with `is_kept` stays loaded, to be committed again or retired later. Returns what became of the
+ * state, with the reason (or "") in `why`, of which `size` may be 0. */
+enum handover generation_commit(struct generation *generation, bool is_kept, char *why,
+                                size_t size);
 /* No new request; unloaded when nothing holds it. */
 void generation_retire(struct generation *generation);
 
-void generation_hold(struct generation *generation);
+void generation_hold(struct generation *generation, enum hold_kind kind);
 /* On the loop's stack only, since it may unload the code. */
-void generation_release(struct generation *generation);
+void generation_release(struct generation *generation, enum hold_kind kind);
+
+/* A request runs in it, from its begin to its end: what enter returned is what it leaves with. */
+struct tenure *generation_enter(struct generation *generation);
+void generation_leave(struct generation *generation, struct tenure *tenure); /* as release */
 
 /* The column to count in, or NULL. */
 struct board_column *generation_column(struct generation *generation);
+
+/* As the application knows it. */
+reeve_module *generation_module(struct generation *generation);
+/* What the coroutine of its init runs; arg is the generation. */
+void generation_run_init(void *arg);
 
 #endif

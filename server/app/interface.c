@@ -8,6 +8,7 @@
 #include "app/generation.h"
 #include "app/request.h"
 #include "base/clock.h"
+#include "base/holder.h"
 #include "base/log.h"
 #include "net/conn.h"
 #include "runtime/coro.h"
@@ -62,6 +63,7 @@ ssize_t reeve_read(reeve_environ *request, void *buffer, size_t size)
 
     if (may_continue(request))
         conn_continue(request->conn);
+    coro_note(CALL_READ, __builtin_return_address(0));
     n = conn_read(request->conn, buffer, size);
     if (n > 0)
         request->body_read += (uint64_t)n;
@@ -102,6 +104,7 @@ int reeve_sleep(double seconds)
     }
     if (!(seconds > 0)) /* NaN too */
         seconds = 0;
+    coro_note(CALL_SLEEP, __builtin_return_address(0));
     reason = coro_sleep((uint64_t)((seconds < SLEEP_MOST ? seconds : SLEEP_MOST) * NS_PER_SEC));
     if (!reason)
         return 0;

@@ -34,7 +34,8 @@ static bool is_named(const struct link_map *library, const char *needed)
            strcmp(library->l_name, needed) == 0;
 }
 
-/* Where what is `needed` was loaded from. One that goes by a soname of its own is not found, and passes. */
+/* Where what is `needed` was loaded from. One that goes by a soname of its own is not found, and
+ * passes. */
 static const char *path_of(const struct link_map *map, const char *needed)
 {
     for (; map; map = map->l_next)

@@ -70,6 +70,7 @@ struct reeve_environ {
     struct conn *conn;
     struct room *room;
     struct generation *generation; /* NULL: none was found, the server answers */
+    struct tenure *tenure;         /* its, when this began */
     struct head head;
     struct response response;
     uint64_t id;
@@ -114,6 +115,9 @@ int response_settle(struct reeve_environ *request);
 void response_hold(struct reeve_environ *request, size_t size);
 /* The application declared a length, and gave less. */
 bool response_is_short(const struct reeve_environ *request);
+/* What reeve_write does; `site` is where in the application's code it was called. */
+int response_write(struct reeve_environ *request, const struct iovec *pieces, int count,
+                   const void *site);
 /* The response is complete: settles the head, ends the body. */
 void response_end(struct reeve_environ *request);
 /* The application waits: what it gathered leaves now. */
@@ -133,5 +137,7 @@ void error_answer(struct reeve_environ *request, int status);
 void call_on_request(struct conn *conn);
 /* ... and for bytes that are no head: the server's own answer. */
 void call_on_refused(struct conn *conn, int status);
+/* What a request's coroutine runs; arg is the request. */
+void call_run(void *arg);
 
 #endif

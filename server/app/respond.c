@@ -11,7 +11,8 @@
 #include "http/response.h"
 #include "net/conn.h"
 
-/* Room for the longest tail of a head: framing, Connection, empty line, and a first chunk's size. */
+/* Room for the longest tail of a head: framing, Connection, empty line, and a first chunk's size.
+ */
 #define TAIL_MOST 160
 
 static int fail(int error)
@@ -140,7 +141,8 @@ reeve_start_response *response_start(void)
 static bool may_keep_alive(const struct reeve_environ *request, enum response_framing framing)
 {
     return request->head.is_keep_alive && !request->must_close && framing != FRAMING_CLOSE &&
-           !request->room->net.is_draining && request->room->config->keep_alive > 0 &&
+           (!request->room->net.is_draining || conn_may_stay(request->conn)) &&
+           request->room->config->keep_alive > 0 &&
            conn_is_reusable(request->conn, !request->has_ended);
 }
 

@@ -10,6 +10,7 @@
 #include "app/route.h"
 #include "base/clock.h"
 #include "http/status.h"
+#include "net/listener.h"
 
 static int open_apps(struct room *room, struct board *board, unsigned worker)
 {
@@ -20,8 +21,8 @@ static int open_apps(struct room *room, struct board *board, unsigned worker)
     for (unsigned i = 0; i < room->app_count; i++) {
         room->apps[i].config = &room->config->apps[i];
         room->apps[i].room = room;
-        room->apps[i].index = i;
-        room->apps[i].cell = board_cell(board, worker, i);
+        room->apps[i].index = room->config->apps[i].column;
+        room->apps[i].cell = board_cell(board, worker, room->apps[i].index);
         LIST_INIT(&room->apps[i].generations);
     }
     return 0;
@@ -47,6 +48,8 @@ int room_open(struct room *room, const struct config *config, struct board *boar
 
 void room_close(struct room *room)
 {
+    if (room->door)
+        listener_free(room->door);
     request_trim(room);
     route_tables_free(room->routes, room->config);
     free(room->apps);
@@ -65,7 +68,10 @@ void room_refresh_stamp(struct room *room, uint64_t now)
     room->stamp_until = now + NS_PER_SEC - wall % NS_PER_SEC;
 }
 
-struct app *room_app(struct room *room, unsigned index)
+struct app *room_app(struct room *room, unsigned column)
 {
-    return index < room->app_count ? &room->apps[index] : NULL;
+    for (unsigned i = 0; i < room->app_count; i++)
+        if (room->apps[i].index == column)
+            return &room->apps[i];
+    return NULL;
 }

@@ -17,15 +17,17 @@
 
 struct access_log;
 struct generation;
+struct listener;
 struct reeve_environ;
 
 /* One configured application. */
 struct app {
     const struct config_app *config;
     struct room *room;
-    unsigned index; /* into config->apps and the scoreboard's table */
+    unsigned index; /* its column on the scoreboard, by which the master speaks of it */
     struct board_cell *cell;
     struct generation *live; /* takes new requests; NULL before the first commit */
+    bool shows_holders;      /* of older generations, in the cell */
     LIST_HEAD(, generation) generations;
 };
 
@@ -35,11 +37,14 @@ struct room {
     const struct config *config;
     struct net net;
     struct board_slot *slot;
-    struct app *apps;
+    struct app *apps; /* in the order of config->apps */
     unsigned app_count;
     struct route_table *routes; /* one for each listener */
     struct access_log *access;  /* NULL: off */
     bool is_preflight;
+    struct listener *door; /* a preflight process's requests come from it; NULL: none were made */
+    char *step;            /* where a preflight process says what it tries; NULL in a worker */
+    size_t step_size;
 
     /* The generation went: its mapping is verified to be gone, or `why_not`. */
     void (*on_unloaded)(unsigned app, uint64_t generation, const char *why_not, void *arg);
@@ -64,6 +69,6 @@ void room_close(struct room *room);
 /* Brings the stamp up to date. */
 void room_refresh_stamp(struct room *room, uint64_t now);
 
-struct app *room_app(struct room *room, unsigned index); /* NULL: no such index */
+struct app *room_app(struct room *room, unsigned column); /* NULL: no app has it */
 
 #endif

@@ -1,9 +1,10 @@
-/* write.c: the response's body: held while its length is guessed, then gathered or sent from where it
- * lies, in chunks where nothing else tells its end. */
+/* write.c: the response's body: held while its length is guessed, then gathered or sent from where
+ * it lies, in chunks where nothing else tells its end. */
 #include <errno.h>
 #include <string.h>
 
 #include "app/request.h"
+#include "base/holder.h"
 #include "http/response.h"
 #include "net/conn.h"
 #include "runtime/coro.h"
@@ -142,7 +143,8 @@ static int sent(struct reeve_environ *request, int result)
     return result;
 }
 
-int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
+int response_write(struct reeve_environ *request, const struct iovec *pieces, int count,
+                   const void *site)
 {
     size_t size = total_size(pieces, count);
     int todo;
@@ -153,6 +155,7 @@ int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
         return 0;
     if (may_guess(request, size))
         return guess_on(request, pieces, count, size);
+    coro_note(CALL_WRITE, site);
     if (response_settle(request) == -1)
         return -1;
     todo = count_body(request, size);
@@ -163,13 +166,19 @@ int reeve_write(reeve_environ *request, const void *data, size_t size)
 {
     struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
 
-    return reeve_writev(request, &piece, 1);
+    return response_write(request, &piece, 1, __builtin_return_address(0));
+}
+
+int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
+{
+    return response_write(request, pieces, count, __builtin_return_address(0));
 }
 
 int reeve_flush(reeve_environ *request)
 {
     if (check_open(request) == -1 || response_settle(request) == -1)
         return -1;
+    coro_note(CALL_FLUSH, __builtin_return_address(0));
     return conn_flush(request->conn);
 }
 
@@ -191,6 +200,7 @@ int reeve_send_file(reeve_environ *request, int fd, off_t offset, size_t size)
         return fail(EDEADLK);
     if (response_settle(request) == -1)
         return -1;
+    coro_note(CALL_SEND_FILE, __builtin_return_address(0));
     todo = count_body(request, size);
     return todo == 1 ? sent(request, send_file(request, fd, offset, size)) : todo;
 }

@@ -24,6 +24,8 @@ struct coro {
     enum coro_state state;
     int reason; /* of the wake-up */
     const char *waits_for;
+    const void *site; /* coro_note's */
+    unsigned call;
     void (*fn)(void *arg);
     coro_after *after;
     void *arg;
@@ -199,6 +201,8 @@ int coro_run(void (*fn)(void *arg), coro_after *after, void *arg, size_t stack_s
     coro->fn = fn;
     coro->after = after;
     coro->arg = arg;
+    coro->call = 0;
+    coro->site = NULL;
     pool.alive++;
     run_until_it_waits(coro);
     return 0;
@@ -327,6 +331,32 @@ void coro_pool_close(void)
             coro_unmap(coro);
         }
     pool.base = NULL;
+}
+
+/* ---- reports ---- */
+
+void coro_note(unsigned call, const void *site)
+{
+    if (!pool.current)
+        return;
+    pool.current->call = call;
+    pool.current->site = site;
+}
+
+static void each_of(const struct coro_queue *queue, void (*fn)(void *arg), coro_each_fn *each,
+                    void *arg)
+{
+    struct coro *coro;
+
+    TAILQ_FOREACH (coro, queue, queued)
+        if (coro->fn == fn)
+            each(coro->arg, coro->call, coro->site, arg);
+}
+
+void coro_each(void (*fn)(void *arg), coro_each_fn *each, void *arg)
+{
+    each_of(&pool.waiting, fn, each, arg);
+    each_of(&pool.ready, fn, each, arg);
 }
 
 const char *coro_waits_for(const struct coro *coro)

@@ -51,6 +51,15 @@ void coro_cancel_all(void);
  * Returns 0 or the reason it was woken with before its time. */
 int coro_sleep(uint64_t ns);
 
+/* For reports: the application is about to make this call, which may wait, at `site` of its code.
+ * Kept until the next one. Without a coroutine there is nothing to note. */
+void coro_note(unsigned call, const void *site);
+
+/* Calls `each` for every one that does not run now and that was started with fn: with its arg, what
+ * was noted last, and yours. Call 0: nothing was. It must not start, wake or end any. */
+typedef void coro_each_fn(void *coro_arg, unsigned call, const void *site, void *arg);
+void coro_each(void (*fn)(void *arg), coro_each_fn *each, void *arg);
+
 const char *coro_waits_for(const struct coro *coro); /* NULL while it does not wait */
 size_t coro_alive(void);                             /* started and not ended */
 

@@ -1,5 +1,6 @@
-/* app_case.h: one worker's applications, loop and net around an application that is a function of the
- * test, and one client on a socketpair: what is sent goes the real way, and comes back byte by byte.
+/* app_case.h: one worker's applications, loop and net around an application that is a function of
+ * the test, and one client on a socketpair: what is sent goes the real way, and comes back byte by
+ * byte.
  *
  * Assertions belong on the loop's stack: an application notes what it sees. */
 #ifndef TESTS_UNIT_APP_CASE_H
@@ -110,7 +111,7 @@ static inline int app_case_commit(struct app_case *c, reeve_application *applica
     generation->descriptor = &c->descriptor;
     generation->is_prepared = true;
     LIST_INSERT_HEAD(&c->room.apps[0].generations, generation, entry);
-    generation_commit(generation);
+    generation_commit(generation, false, NULL, 0);
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* test_app_environ.c: what an application finds in its environ (PEP 3333, RFC 3875), and what it can
- * change there. */
+/* test_app_environ.c: what an application finds in its environ (PEP 3333, RFC 3875), and what it
+ * can change there. */
 #include "app_case.h"
 
 #define HOST                "Host: www.example:8080\r\n"

@@ -606,6 +606,7 @@ static void a_failure_before_the_first_byte_is_500_and_the_connection_goes_on(vo
     assert_is_500(the.wire + length);
     assert_int_equal(app_case_column(&the)->exceptions, 4);
     assert_int_equal(app_case_column(&the)->answers[5], 4);
+    assert_int_equal(app_case_column(&the)->cut, 0); /* each failed request in one of the two */
 }
 
 static int fails_after_sending(reeve_environ *request, reeve_start_response *start_response)
@@ -621,6 +622,8 @@ static void a_failure_after_it_cuts_the_connection(void **state)
     (void)state;
     assert_string_equal(ask(fails_after_sending, GET GET), OK(CHUNKED) "5\r\nbegun\r\n");
     assert_int_equal(app_case_column(&the)->exceptions, 1);
+    assert_int_equal(app_case_column(&the)->answers[5], 0);
+    assert_int_equal(app_case_column(&the)->cut, 1);
 }
 
 /* ---- files ---- */
@@ -848,11 +851,12 @@ static void the_answer_says_when_the_connection_ends(void **state)
     assert_string_equal(
         ask(writes_once, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" GET),
         OK(LENGTH(5) CLOSE) "hello");
-    net_drain(&the.room.net);
+    net_drain(&the.room.net, false);
     assert_string_equal(ask(writes_once, GET GET), OK(LENGTH(5) CLOSE) "hello");
 }
 
-/* ?: waits the first time it is called, so that what is behind it in the pipeline has to wait too */
+/* ?: waits the first time it is called, so that what is behind it in the pipeline has to wait too
+ */
 static int waits_once(reeve_environ *request, reeve_start_response *start_response)
 {
     static char text[2];

@@ -1,4 +1,5 @@
-/* test_app_route.c: the longest mount wins, by whole segments, among the apps that the listener serves. */
+/* test_app_route.c: the longest mount wins, by whole segments, among the apps that the listener
+ * serves. */
 #include "app/route.h"
 
 #include <setjmp.h>

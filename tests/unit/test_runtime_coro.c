@@ -1,5 +1,5 @@
-/* test_runtime_coro.c: a coroutine waits without holding up the loop, is woken exactly once, and finds
- * everything of its own as it left it.
+/* test_runtime_coro.c: a coroutine waits without holding up the loop, is woken exactly once, and
+ * finds everything of its own as it left it.
  *
  * Only the loop's stack asserts: a failure must not jump from one stack to another. Coroutines note
  * what they see. */

@@ -1,5 +1,5 @@
-/* test_runtime_limit.c: a time limit never ends early, ends once, and whoever is told may do what it
- * likes with its own and with others. */
+/* test_runtime_limit.c: a time limit never ends early, ends once, and whoever is told may do what
+ * it likes with its own and with others. */
 #include "runtime/limit.h"
 
 #include <event2/event.h>
