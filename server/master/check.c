@@ -40,6 +40,18 @@ static void on_signal(int number, void *arg)
     }
 }
 
+/* A line each. */
+static void show_warnings(const struct check *check, const char *warnings)
+{
+    size_t length;
+
+    for (; *warnings != '\0'; warnings += length + (warnings[length] == '\n')) {
+        length = strcspn(warnings, "\n");
+        fprintf(stderr, "app \"%s\": warning: %.*s\n", check->config->apps[check->app].name,
+                (int)length, warnings);
+    }
+}
+
 static void on_end(const struct preflight_result *result, void *arg)
 {
     struct check *check = arg;
@@ -48,11 +60,12 @@ static void on_end(const struct preflight_result *result, void *arg)
         fputs(result->output, stderr);
         sentence_set(&check->refusal, "%s", result->refusal);
     }
+    show_warnings(check, result->warnings);
     check->preflight = NULL;
     event_base_loopbreak(check->base);
 }
 
-static int check_one(struct check *check, const char *spool)
+static int check_one(struct check *check, struct spool *spool)
 {
     const struct config_app *app = &check->config->apps[check->app];
     struct preflight_order order = {.base = check->base, .config = check->config};
@@ -62,6 +75,7 @@ static int check_one(struct check *check, const char *spool)
         return sentence_set(&check->refusal, "memory has run out");
     order.app = check->app;
     order.generation = 1;
+    order.module = app->module;
     order.path = check->build->path;
     check->preflight = preflight_start(&order, on_end, check);
     if (check->preflight == NULL)
@@ -83,7 +97,7 @@ static int name_app(const struct check *check, char **error_out)
     return sentence_set(error_out, "%s: %s", app->module, sentence_or(check->refusal));
 }
 
-static int check_all(struct check *check, const char *spool, char **error_out)
+static int check_all(struct check *check, struct spool *spool, char **error_out)
 {
     for (check->app = 0; check->app < check->config->app_count; check->app++)
         if (check_one(check, spool) != 0)

@@ -1,83 +1,147 @@
-/* elf.c: bounds before pointers: the file is whatever somebody named in the configuration. */
+/* elf.c: the file as a whole: for which machine, of which kind, complete. libelf checks that
+ * what it hands out lies within the file. */
 #include "master/elf.h"
 
-#include <elf.h>
 #include <link.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#define MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define MACHINE EM_AARCH64
-#else
-#define MACHINE EM_NONE /* any: the dynamic linker has the last word */
-#endif
+#include "master/elf_private.h"
+
+#define IS_CUT "is cut short: was it still being written?"
+
+/* This process's own header, from the linker. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+int elf_refuse(struct elf_reading *reading, const char *format, ...)
+{
+    struct elf_facts *facts = reading->facts;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(facts->problem, sizeof(facts->problem), format, args);
+    va_end(args);
+    return -1;
+}
+
+/* A warning that does not fit is left out whole. */
+void elf_warn(struct elf_reading *reading, const char *format, ...)
+{
+    struct elf_facts *facts = reading->facts;
+    size_t used = strlen(facts->warnings), room = sizeof(facts->warnings) - used;
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(facts->warnings + used, room, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n + 1 >= room)
+        facts->warnings[used] = '\0';
+    else
+        memcpy(facts->warnings + used + n, "\n", 2);
+}
+
+/* ---- the header ---- */
+
+static const char *machine_name(unsigned machine, char text[32])
+{
+    static const struct {
+        unsigned machine;
+        const char *name;
+    } names[] = {
+        {EM_386, "i386"},        {EM_X86_64, "x86-64"},       {EM_ARM, "arm"},
+        {EM_AARCH64, "aarch64"}, {EM_RISCV, "riscv"},         {EM_PPC64, "ppc64"},
+        {EM_S390, "s390"},       {EM_LOONGARCH, "loongarch"}, {EM_MIPS, "mips"},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (names[i].machine == machine)
+            return names[i].name;
+    snprintf(text, 32, "machine %u", machine);
+    return text;
+}
+
+static int check_machine(struct elf_reading *reading, const GElf_Ehdr *header)
+{
+    const ElfW(Ehdr) *own = &__ehdr_start;
+    char found[32], expected[32];
+
+    if (header->e_machine != own->e_machine)
+        return elf_refuse(reading, "is built for %s, this server is %s",
+                          machine_name(header->e_machine, found),
+                          machine_name(own->e_machine, expected));
+    if (header->e_ident[EI_CLASS] != own->e_ident[EI_CLASS])
+        return elf_refuse(reading, "is a %d-bit file, this server is %d-bit",
+                          header->e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32,
+                          own->e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32);
+    if (header->e_ident[EI_DATA] != own->e_ident[EI_DATA])
+        return elf_refuse(reading, "is %s-endian, this server is %s-endian",
+                          header->e_ident[EI_DATA] == ELFDATA2MSB ? "big" : "little",
+                          own->e_ident[EI_DATA] == ELFDATA2MSB ? "big" : "little");
+    return 0;
+}
+
+static int check_type(struct elf_reading *reading, const GElf_Ehdr *header)
+{
+    static const char format[] = "is %s, no shared object: link it with -shared";
+
+    switch (header->e_type) {
+    case ET_DYN:
+        return 0;
+    case ET_REL:
+        return elf_refuse(reading, format, "an object file");
+    case ET_EXEC:
+        return elf_refuse(reading, format, "an executable");
+    default:
+        return elf_refuse(reading, "is no shared object: its e_type is %u, expected %d (ET_DYN)",
+                          header->e_type, ET_DYN);
+    }
+}
+
+/* ---- all of it there ---- */
 
 static bool has_range(size_t size, uint64_t offset, uint64_t length)
 {
     return offset <= size && length <= size - offset;
 }
 
-static void read_header(const void *file, ElfW(Ehdr) * header)
+static int check_tables(struct elf_reading *reading, const GElf_Ehdr *header, size_t size)
 {
-    memcpy(header, file, sizeof(*header));
+    if (header->e_phnum == 0 || header->e_phentsize != sizeof(ElfW(Phdr)))
+        return elf_refuse(reading, "is no shared object: it has no segments");
+    if (!has_range(size, header->e_phoff, (uint64_t)header->e_phnum * header->e_phentsize) ||
+        !has_range(size, header->e_shoff, (uint64_t)header->e_shnum * header->e_shentsize))
+        return elf_refuse(reading, IS_CUT);
+    return 0;
 }
 
-/* The i-th program header; the table's place was checked. */
-static void read_segment(const void *file, const ElfW(Ehdr) * header, unsigned i,
-                         ElfW(Phdr) * segment)
+static int check_segments(struct elf_reading *reading, size_t count, size_t size)
 {
-    memcpy(segment, (const char *)file + header->e_phoff + i * sizeof(*segment), sizeof(*segment));
-}
+    GElf_Phdr segment;
+    bool has_code = false, has_dynamic = false;
 
-static const char *header_problem(const ElfW(Ehdr) * header)
-{
-    unsigned char class = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
-
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-        return "is no ELF file";
-    if (header->e_ident[EI_CLASS] != class || (MACHINE != EM_NONE && header->e_machine != MACHINE))
-        return "is built for another kind of machine";
-    if (header->e_type != ET_DYN)
-        return "is no shared object (it is linked with -shared)";
-    if (header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phnum == 0)
-        return "is no shared object";
-    return NULL;
-}
-
-const char *elf_problem(const void *file, size_t size)
-{
-    static const char is_cut[] = "is cut short: was it still being written?";
-    ElfW(Ehdr) header;
-    ElfW(Phdr) segment;
-    const char *problem;
-
-    if (size < SELFMAG || memcmp(file, ELFMAG, SELFMAG) != 0)
-        return "is no ELF file";
-    if (size < sizeof(header))
-        return is_cut;
-    read_header(file, &header);
-    problem = header_problem(&header);
-    if (problem != NULL)
-        return problem;
-    if (!has_range(size, header.e_phoff, (uint64_t)header.e_phnum * sizeof(segment)) ||
-        !has_range(size, header.e_shoff, (uint64_t)header.e_shnum * header.e_shentsize))
-        return is_cut;
-    for (unsigned i = 0; i < header.e_phnum; i++) {
-        read_segment(file, &header, i, &segment);
+    for (size_t i = 0; i < count; i++) {
+        if (gelf_getphdr(reading->elf, (int)i, &segment) == NULL)
+            return elf_refuse(reading, IS_CUT);
         if (!has_range(size, segment.p_offset, segment.p_filesz))
-            return is_cut;
+            return elf_refuse(reading, IS_CUT);
+        has_code |= segment.p_type == PT_LOAD;
+        has_dynamic |= segment.p_type == PT_DYNAMIC;
+        if (segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X) != 0)
+            elf_warn(reading, "it asks for an executable stack, so every stack of a worker becomes "
+                              "executable: link it with -z noexecstack");
     }
-    return NULL;
+    if (!has_code || !has_dynamic)
+        return elf_refuse(reading, "is no shared object: it has no %s",
+                          has_code ? "dynamic section" : "segment to be loaded");
+    return 0;
 }
 
-static size_t aligned(uint32_t n)
-{
-    return ((size_t)n + 3) & ~(size_t)3;
-}
+/* ---- the build id ---- */
 
 static void put_hex(const unsigned char *bytes, size_t n, char out[ELF_BUILD_ID_MAX])
 {
@@ -85,44 +149,74 @@ static void put_hex(const unsigned char *bytes, size_t n, char out[ELF_BUILD_ID_
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* Looks through one PT_NOTE segment. */
-static bool find_build_id(const char *notes, size_t size, char out[ELF_BUILD_ID_MAX])
+static bool find_build_id(Elf_Data *notes, char out[ELF_BUILD_ID_MAX])
 {
-    ElfW(Nhdr) note;
+    size_t at = 0, next, name, value;
+    GElf_Nhdr note;
 
-    while (size >= sizeof(note)) {
-        size_t name, value;
+    for (; (next = gelf_getnote(notes, at, &note, &name, &value)) > 0; at = next) {
+        const char *bytes = notes->d_buf;
 
-        memcpy(&note, notes, sizeof(note));
-        notes += sizeof(note);
-        size -= sizeof(note);
-        name = aligned(note.n_namesz);
-        value = aligned(note.n_descsz);
-        if (name > size || value > size - name)
-            return false;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes, "GNU", 4) == 0) {
-            put_hex((const unsigned char *)notes + name, note.n_descsz, out);
-            return true;
-        }
-        notes += name + value;
-        size -= name + value;
+        if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 ||
+            memcmp(bytes + name, "GNU", 4) != 0)
+            continue;
+        put_hex((const unsigned char *)bytes + value, note.n_descsz, out);
+        return true;
     }
     return false;
 }
 
-void elf_build_id(const void *file, size_t size, char id_out[ELF_BUILD_ID_MAX])
+static void read_build_id(struct elf_reading *reading, size_t count)
 {
-    ElfW(Ehdr) header;
-    ElfW(Phdr) segment;
+    for (size_t i = 0; i < count; i++) {
+        GElf_Phdr segment;
+        Elf_Data *notes;
 
-    id_out[0] = '\0';
-    if (size < sizeof(header))
-        return;
-    read_header(file, &header);
-    for (unsigned i = 0; i < header.e_phnum; i++) {
-        read_segment(file, &header, i, &segment);
-        if (segment.p_type == PT_NOTE && has_range(size, segment.p_offset, segment.p_filesz) &&
-            find_build_id((const char *)file + segment.p_offset, segment.p_filesz, id_out))
+        if (gelf_getphdr(reading->elf, (int)i, &segment) == NULL || segment.p_type != PT_NOTE)
+            continue;
+        notes = elf_getdata_rawchunk(reading->elf, (int64_t)segment.p_offset, segment.p_filesz,
+                                     segment.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+        if (notes != NULL && find_build_id(notes, reading->facts->build_id))
             return;
     }
+}
+
+/* ---- all together ---- */
+
+static int read_open(struct elf_reading *reading, size_t size)
+{
+    GElf_Ehdr header;
+    size_t count;
+
+    if (elf_kind(reading->elf) != ELF_K_ELF || gelf_getehdr(reading->elf, &header) == NULL)
+        return elf_refuse(reading, "is no ELF file that can be read: %s", elf_errmsg(-1));
+    if (check_machine(reading, &header) != 0 || check_type(reading, &header) != 0 ||
+        check_tables(reading, &header, size) != 0)
+        return -1;
+    if (elf_getphdrnum(reading->elf, &count) != 0)
+        return elf_refuse(reading, IS_CUT);
+    if (check_segments(reading, count, size) != 0)
+        return -1;
+    read_build_id(reading, count);
+    return elf_read_linking(reading);
+}
+
+int elf_read(const void *file, size_t size, const char *path, struct elf_facts *facts_out)
+{
+    struct elf_reading reading = {.path = path, .facts = facts_out};
+    int status;
+
+    memset(facts_out, 0, sizeof(*facts_out));
+    if (size < SELFMAG || memcmp(file, ELFMAG, SELFMAG) != 0)
+        return elf_refuse(&reading, "is no ELF file");
+    if (size < sizeof(ElfW(Ehdr)))
+        return elf_refuse(&reading, IS_CUT);
+    if (elf_version(EV_CURRENT) == EV_NONE)
+        return elf_refuse(&reading, "cannot be read: libelf is too old");
+    reading.elf = elf_memory((char *)(uintptr_t)file, size); /* it is only read */
+    if (reading.elf == NULL)
+        return elf_refuse(&reading, "is no ELF file that can be read: %s", elf_errmsg(-1));
+    status = read_open(&reading, size);
+    elf_end(reading.elf);
+    return status;
 }

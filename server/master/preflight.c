@@ -25,8 +25,15 @@
 #include "master/timer.h"
 
 #define FILE_SIZE_MAX   (64u << 20)
+#define NICENESS        10
 #define DESCRIPTORS_MAX 1024u
 #define LINK_GRACE_MS   20 /* for a link that a grandchild still holds open */
+
+/* Memory that the child writes. */
+struct shared {
+    struct stage_result staged;
+    char step[512]; /* what it tried last: "in init" */
+};
 
 struct preflight {
     struct preflight_order order;
@@ -44,8 +51,8 @@ struct preflight {
     char version[64];
 
     struct channel *link;
-    struct stage_result *staged; /* a page shared with the child */
-    struct board *board;         /* the child's own scoreboard */
+    struct shared *shared;
+    struct board *board; /* the child's own scoreboard */
     int board_fd;
     struct event timer;
     struct event readable; /* its stdout and stderr; assigned once output_fd is there */
@@ -62,7 +69,8 @@ static void limit(int resource, rlim_t value)
 
     if (getrlimit((__rlimit_resource_t)resource, &old) != 0 || old.rlim_max <= value)
         return;
-    new = (struct rlimit){.rlim_cur = value, .rlim_max = value};
+    /* One more for the hard limit: of CPU time that one kills without saying why. */
+    new = (struct rlimit){.rlim_cur = value, .rlim_max = value + 1};
     setrlimit((__rlimit_resource_t)resource, &new);
 }
 
@@ -71,13 +79,13 @@ static int stage_and_limit(void *arg)
 {
     const struct preflight *preflight = arg;
     const struct preflight_order *order = &preflight->order;
-    const char *module = order->config->apps[order->app].module;
     rlim_t seconds = (rlim_t)(order->config->prepare_timeout / NS_PER_SEC) + 1;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* of no use without its master */
     if (getppid() != preflight->master_pid)
-        return 1; /* which was gone before the call */
-    if (stage_copy(module, order->path, preflight->staged) != 0)
+        return 1;                           /* which was gone before the call */
+    setpriority(PRIO_PROCESS, 0, NICENESS); /* who serves comes first */
+    if (stage_copy(order->module, order->path, &preflight->shared->staged) != 0)
         return 1;
     limit(RLIMIT_CPU, seconds);
     limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
@@ -128,8 +136,8 @@ static void preflight_free(struct preflight *preflight)
         board_detach(preflight->board);
         close(preflight->board_fd);
     }
-    if (preflight->staged != NULL)
-        munmap(preflight->staged, sizeof(*preflight->staged));
+    if (preflight->shared != NULL)
+        munmap(preflight->shared, sizeof(*preflight->shared));
     free(preflight->output);
     free(preflight->refusal);
     free(preflight);
@@ -139,9 +147,9 @@ static const char *limit_passed(int signal_number)
 {
     switch (signal_number) {
     case SIGXCPU:
-        return "used up its CPU time in preflight";
+        return "used up its CPU time";
     case SIGXFSZ:
-        return "wrote too large a file in preflight";
+        return "wrote too large a file";
     default:
         return NULL;
     }
@@ -150,30 +158,42 @@ static const char *limit_passed(int signal_number)
 /* The child ended in a way that is a refusal by itself. */
 static void refuse_by_status(struct preflight *preflight, int status)
 {
-    const char *when = preflight->is_prepared ? "at the end of its preflight" : "in preflight";
+    const char *step = preflight->shared->step;
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
     if (preflight->is_late)
-        sentence_set(&preflight->refusal, "did not finish its preflight within %g s",
-                     (double)preflight->order.config->prepare_timeout / (double)NS_PER_SEC);
+        sentence_set(&preflight->refusal, "did not finish its preflight within %g s: it was %s",
+                     (double)preflight->order.config->prepare_timeout / (double)NS_PER_SEC, step);
     else if (limit_passed(number) != NULL)
-        sentence_set(&preflight->refusal, "%s", limit_passed(number));
+        sentence_set(&preflight->refusal, "%s %s", limit_passed(number), step);
     else if (number != 0)
         sentence_set(&preflight->refusal, "crashed with signal %d (%s) %s", number,
-                     strsignal(number), when);
+                     strsignal(number), step);
     else
         sentence_set(&preflight->refusal, "ended with exit status %d %s", WEXITSTATUS(status),
-                     when);
+                     step);
+}
+
+#define TERMINATE(text) ((text)[sizeof(text) - 1] = '\0')
+
+/* The child may have been ended, or have gone mad, at any point. */
+static void terminate_texts(struct shared *shared)
+{
+    TERMINATE(shared->staged.problem);
+    TERMINATE(shared->staged.build_id);
+    TERMINATE(shared->staged.sha256);
+    TERMINATE(shared->staged.warnings);
+    TERMINATE(shared->step);
 }
 
 /* The first of these that holds is the reason. */
 static void judge(struct preflight *preflight)
 {
+    const struct stage_result *staged = &preflight->shared->staged;
     int status = preflight->status;
 
-    if (preflight->staged->problem[0] != '\0') {
-        preflight->staged->problem[sizeof(preflight->staged->problem) - 1] = '\0';
-        sentence_set(&preflight->refusal, "%s", preflight->staged->problem);
+    if (staged->problem[0] != '\0') {
+        sentence_set(&preflight->refusal, "%s", staged->problem);
     } else if (preflight->refusal == NULL && (!preflight->is_prepared || status != 0)) {
         refuse_by_status(preflight, status);
     }
@@ -181,18 +201,22 @@ static void judge(struct preflight *preflight)
 
 static void finish(struct preflight *preflight)
 {
+    const struct stage_result *staged = &preflight->shared->staged;
     struct preflight_result result;
 
     for (int i = 0; i < PREFLIGHT_OUTPUT_MAX / 4096 && read_output(preflight); i++)
         ;
     preflight->output[preflight->output_size] = '\0';
+    terminate_texts(preflight->shared);
     judge(preflight);
-    preflight->staged->build_id[sizeof(preflight->staged->build_id) - 1] = '\0';
     result = (struct preflight_result){
         .refusal = preflight->refusal,
         .output = preflight->output,
         .version = preflight->version,
-        .build_id = preflight->staged->build_id,
+        .build_id = staged->build_id,
+        .sha256 = staged->sha256,
+        .warnings = staged->warnings,
+        .size = staged->size,
     };
     preflight->on_end(&result, preflight->arg);
     preflight_free(preflight);
@@ -209,6 +233,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (preflight->is_reaped && channel_has_input(preflight->link)) {
+        timer_arm(&preflight->timer, LINK_GRACE_MS * NS_PER_MS); /* its last words are being read */
+        return;
+    }
     if (preflight->is_reaped) {
         finish(preflight);
         return;
@@ -269,12 +297,12 @@ static int open_all(struct preflight *preflight, int *link_out, int *output_out)
     int link[2], output[2];
 
     preflight->output = malloc(PREFLIGHT_OUTPUT_MAX + 1);
-    preflight->staged = mmap(NULL, sizeof(*preflight->staged), PROT_READ | PROT_WRITE,
+    preflight->shared = mmap(NULL, sizeof(*preflight->shared), PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (preflight->staged == MAP_FAILED)
-        preflight->staged = NULL;
+    if (preflight->shared == MAP_FAILED)
+        preflight->shared = NULL;
     preflight->board = board_create(1, preflight->order.config->max_apps, &preflight->board_fd);
-    if (preflight->output == NULL || preflight->staged == NULL || preflight->board == NULL)
+    if (preflight->output == NULL || preflight->shared == NULL || preflight->board == NULL)
         return -1;
     if (channel_pair(link) != 0)
         return -1;
@@ -311,6 +339,9 @@ static int start_process(struct preflight *preflight)
     if (open_all(preflight, &spawn.heritage.link, &spawn.output) != 0)
         return -1;
     spawn.heritage.board = preflight->board;
+    spawn.heritage.step = preflight->shared->step;
+    spawn.heritage.step_size = sizeof(preflight->shared->step);
+    snprintf(preflight->shared->step, sizeof(preflight->shared->step), "in staging");
     preflight->pid = spawn_child(&spawn);
     close(spawn.heritage.link);
     close(spawn.output);
@@ -339,7 +370,7 @@ struct preflight *preflight_start(const struct preflight_order *order, preflight
     }
     timer_arm(&preflight->timer, order->config->prepare_timeout);
     channel_send(preflight->link, &(struct message){.type = MESSAGE_PREPARE,
-                                                    .app = order->app,
+                                                    .app = order->config->apps[order->app].column,
                                                     .generation = order->generation,
                                                     .text = order->path});
     return preflight;

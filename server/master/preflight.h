@@ -1,6 +1,6 @@
-/* preflight.h: a build is tried in a throwaway process: staged there, loaded, initialised and
- * self-tested by a worker without listeners, under tight limits. Whatever happens to that process
- * is an answer. */
+/* preflight.h: a build is tried in a throwaway process: staged there, loaded, initialised,
+ * self-tested and asked for its selftest_paths by a worker without listeners, under tight limits.
+ * Whatever happens to that process is an answer. */
 #ifndef MASTER_PREFLIGHT_H
 #define MASTER_PREFLIGHT_H
 
@@ -18,7 +18,8 @@ struct preflight_order { /* borrowed until the end is told */
     const struct config *config;
     unsigned app; /* index into config->apps */
     uint64_t generation;
-    const char *path; /* where the private copy goes */
+    const char *module; /* the file that is tried */
+    const char *path;   /* where the private copy goes */
 };
 
 struct preflight_result { /* lives during the call */
@@ -26,6 +27,9 @@ struct preflight_result { /* lives during the call */
     const char *output;   /* what the child wrote on stdout and stderr, the first 16 KiB of it */
     const char *version;  /* the module's own; "" when it is not known */
     const char *build_id; /* "" when there is none */
+    const char *sha256;   /* of the module, 64 hexadecimal digits; "" when it was not read */
+    const char *warnings; /* sentences, each ended by \n; "": none */
+    uint64_t size;        /* of the module, in bytes */
 };
 
 struct preflight;

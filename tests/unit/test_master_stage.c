@@ -1,19 +1,24 @@
-/* test_master_stage.c: only a whole module is staged, privately, and what is wrong with another file
- * is said. The module that is staged is a copy of cmocka's library, cut and changed as needed. */
+/* test_master_stage.c: only a whole module is staged, privately, and what is wrong with another
+ * file is said. The module that is staged is a copy of cmocka's library, cut and changed as needed.
+ */
 #include "master/stage.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sha2.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -96,7 +101,7 @@ static void a_whole_module_is_copied_privately(void **state)
 {
     struct stage_result result;
     struct stat st;
-    char *copy = malloc(whole_size);
+    char *copy = malloc(whole_size), digest[STAGE_SHA256_MAX];
     int fd;
 
     (void)state;
@@ -104,6 +109,8 @@ static void a_whole_module_is_copied_privately(void **state)
     assert_int_equal(stage_copy(module, staged, &result), 0);
     assert_string_equal(result.problem, "");
     assert_int_equal(strlen(result.build_id), 40);
+    assert_int_equal(result.size, whole_size);
+    assert_string_equal(result.sha256, SHA256Data((uint8_t *)whole, whole_size, digest));
     fd = open(staged, O_RDONLY);
     assert_int_equal(fstat(fd, &st), 0);
     assert_int_equal(st.st_size, whole_size);
@@ -145,23 +152,15 @@ static void an_empty_file_a_folder_and_a_fifo_are_refused(void **state)
     assert_refused("is no regular file");
 }
 
-static void what_is_no_module_is_refused(void **state)
+static void what_is_no_module_is_refused_by_its_name(void **state)
 {
     static const char source[] = "int x;\n";
-    char *changed = malloc(whole_size);
+    char sentence[PATH_MAX + 32];
 
     (void)state;
     put(source, sizeof(source) - 1);
-    assert_refused("is no ELF file");
-    memcpy(changed, whole, whole_size);
-    changed[16] = 1; /* e_type: an object file, not linked yet */
-    put(changed, whole_size);
-    assert_refused("is no shared object");
-    memcpy(changed, whole, whole_size);
-    changed[18] ^= 0x55; /* e_machine */
-    put(changed, whole_size);
-    assert_refused("another kind of machine");
-    free(changed);
+    snprintf(sentence, sizeof(sentence), "%s is no ELF file", module);
+    assert_refused(sentence);
 }
 
 /* Wherever a compiler was interrupted. */
@@ -178,22 +177,62 @@ static void a_file_cut_short_is_refused_at_every_length(void **state)
     assert_refused("is cut short");
 }
 
-/* Whatever stands in the header, nothing outside the file is read (the sanitizers watch). */
-static void a_damaged_header_is_harmless(void **state)
+/* Written without a pause, or between two looks at its time: what is staged is whole. */
+static void a_file_that_is_being_written_is_never_staged_by_halves(void **state)
 {
-    char *changed = malloc(whole_size), id[ELF_BUILD_ID_MAX];
+    struct stage_result result;
+    char *other = malloc(whole_size), digest[STAGE_SHA256_MAX], other_digest[STAGE_SHA256_MAX];
+    pid_t writer;
+    int fd;
 
     (void)state;
-    memcpy(changed, whole, whole_size);
-    srandom(1);
-    for (int i = 0; i < 100000; i++) {
-        memcpy(changed, whole, 1024);
-        for (int j = 0; j < 2; j++)
-            changed[random() % 1024] = (char)random();
-        if (elf_problem(changed, whole_size) == NULL)
-            elf_build_id(changed, whole_size, id);
+    memcpy(other, whole, whole_size);
+    other[whole_size - 1] ^= 1; /* in the last section header, of no importance */
+    put(whole, whole_size);
+    SHA256Data((uint8_t *)whole, whole_size, digest);
+    SHA256Data((uint8_t *)other, whole_size, other_digest);
+    writer = fork();
+    if (writer == 0) {
+        fd = open(module, O_WRONLY);
+        for (int i = 0;; i++)
+            if (pwrite(fd, i % 2 ? whole : other, whole_size, 0) < 0)
+                _exit(1);
     }
-    free(changed);
+    for (int i = 0; i < 3; i++) {
+        if (stage_copy(module, staged, &result) == 0)
+            assert_true(strcmp(result.sha256, digest) == 0 ||
+                        strcmp(result.sha256, other_digest) == 0);
+        else
+            assert_true(strstr(result.problem, "keeps changing") ||
+                        strstr(result.problem, "changed while"));
+        unlink(staged);
+    }
+    kill(writer, SIGKILL);
+    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    free(other);
+}
+
+/* For want of a folder the master gives a file in memory, which two can write to in turn. */
+static void the_copy_goes_into_a_file_that_is_open(void **state)
+{
+    struct stage_result result;
+    int fd = memfd_create("staged", 0);
+    char path[64], *copy = malloc(whole_size + 1);
+
+    (void)state;
+    put(whole, whole_size);
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(stage_copy(module, path, &result), 0);
+        assert_int_equal(pread(fd, copy, whole_size + 1, 0), whole_size);
+        assert_memory_equal(copy, whole, whole_size);
+        assert_int_equal(ftruncate(fd, (off_t)whole_size + 100), 0);
+    }
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), 12345);
+    assert_int_equal(stage_copy(module, path, &result), -1);
+    assert_non_null(strstr(result.problem, "cannot be staged"));
+    close(fd);
+    free(copy);
 }
 
 int main(void)
@@ -203,9 +242,10 @@ int main(void)
         cmocka_unit_test_teardown(what_is_there_already_is_never_overwritten, clean),
         cmocka_unit_test_teardown(a_missing_file_is_named, clean),
         cmocka_unit_test_teardown(an_empty_file_a_folder_and_a_fifo_are_refused, clean),
-        cmocka_unit_test_teardown(what_is_no_module_is_refused, clean),
+        cmocka_unit_test_teardown(what_is_no_module_is_refused_by_its_name, clean),
         cmocka_unit_test_teardown(a_file_cut_short_is_refused_at_every_length, clean),
-        cmocka_unit_test(a_damaged_header_is_harmless),
+        cmocka_unit_test_teardown(a_file_that_is_being_written_is_never_staged_by_halves, clean),
+        cmocka_unit_test_teardown(the_copy_goes_into_a_file_that_is_open, clean),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

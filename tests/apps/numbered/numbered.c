@@ -1,7 +1,10 @@
 /* numbered: answers which build it is, and from which process. Compiled with -DBUILD=N it is build N, with one of the
- * others below a build that is no good. */
+ * others below a build that is no good: LOADING, IN_INIT and IN_REQUEST are statements, FIELDS are the descriptor's.
+ * With FAIL_EVERY=N each Nth request of a worker is answered 500, with SLOW=MS each takes so long. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,22 +55,57 @@ static int answer_forever(reeve_environ *env, reeve_start_response *start_respon
     return -1;
 }
 
-/* ?until=PATH: waits for that file first; ?forever: does not end; ?crash: takes the worker along */
+static bool is_to_fail(void)
+{
+#ifdef FAIL_EVERY
+    static unsigned count;
+
+    return ++count % FAIL_EVERY == 0;
+#else
+    return false;
+#endif
+}
+
+/* ?until=PATH: waits for that file first; ?ms=N: so long; ?forever: does not end; ?fail: gives no answer; ?crash: takes
+ * the worker along */
 static int numbered(reeve_environ *env, reeve_start_response *start_response)
 {
-    const char *until = reeve_query_get(env, "until");
+    const char *until = reeve_query_get(env, "until"), *ms = reeve_query_get(env, "ms");
 
+#ifdef IN_REQUEST
+    IN_REQUEST;
+#endif
     if (reeve_query_get(env, "crash") != NULL)
         raise(SIGKILL);
+    if (reeve_query_get(env, "fail") != NULL)
+        return -1;
+    if (ms != NULL && reeve_sleep(atof(ms) / 1000) != 0)
+        return -1;
     if (until != NULL && wait_for(until) != 0)
         return -1;
     if (reeve_query_get(env, "forever") != NULL)
         return answer_forever(env, start_response);
+#ifdef SLOW
+    if (reeve_sleep(SLOW / 1000.0) != 0)
+        return -1;
+#endif
+    if (is_to_fail())
+        return start_response(env, "500 Internal Server Error", REEVE_NO_HEADERS);
     return answer(env, start_response);
 }
 
+#ifdef LOADING /* within dlopen */
+__attribute__((constructor)) static void construct(void)
+{
+    LOADING;
+}
+#endif
+
 static int init(reeve_module *module)
 {
+#ifdef IN_INIT
+    IN_INIT;
+#endif
 #ifdef FAIL_INIT
     return reeve_refuse(module, "this build says no");
 #endif
@@ -116,9 +154,12 @@ static int selftest(reeve_module *module)
     return 0;
 }
 
+#ifndef FIELDS /* more of them, or others */
+#define FIELDS
+#endif
 #ifndef NO_DESCRIPTOR
 REEVE_APP(.name = "numbered", .version = "1.0." TEXT(BUILD), .init = init, .selftest = selftest,
-          .application = numbered);
+          .application = numbered, FIELDS);
 #else
 REEVE_API int (*const no_descriptor[])(void) = {(int (*)(void))numbered, (int (*)(void))init,
                                                 (int (*)(void))selftest};
