@@ -2,32 +2,62 @@
 #include "master/build.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
-struct build *build_new(const char *spool, const char *app_name, unsigned app, uint64_t generation)
+struct build *build_new(struct spool *spool, const char *app_name, unsigned app,
+                        uint64_t generation)
 {
     struct build *build = calloc(1, sizeof(*build));
 
     if (build == NULL)
         return NULL;
-    /* The dynamic linker takes a name it has seen for the same module, so no name comes twice, not
-     * even after a restart that counts its generations from 1 again. */
-    if (asprintf(&build->path, "%s/%s/%" PRIu64 "-%" PRIx64 ".so", spool, app_name, generation,
-                 clock_wall_ns()) < 0) {
+    build->path = spool_path(spool, app_name, generation, &build->memory);
+    if (build->path == NULL) {
+        int error = errno;
+
         free(build);
-        errno = ENOMEM;
+        errno = error;
         return NULL;
     }
     build->app = app;
     build->generation = generation;
     build->refs = 1;
     return build;
+}
+
+struct build *build_adopt(const char *path, unsigned app, uint64_t generation)
+{
+    struct build *build = calloc(1, sizeof(*build));
+
+    if (build == NULL)
+        return NULL;
+    build->memory = spool_descriptor(path);
+    build->path = strdup(path);
+    if (build->path == NULL || (build->memory != -1 && build_keep(build, false) != 0)) {
+        int error = errno;
+
+        free(build->path);
+        free(build);
+        errno = error;
+        return NULL;
+    }
+    build->app = app;
+    build->generation = generation;
+    build->refs = 1;
+    return build;
+}
+
+int build_keep(const struct build *build, bool is_kept)
+{
+    if (build->memory == -1)
+        return 0;
+    return fcntl(build->memory, F_SETFD, is_kept ? 0 : FD_CLOEXEC) == -1 ? -1 : 0;
 }
 
 struct build *build_ref(struct build *build)
@@ -40,7 +70,9 @@ void build_unref(struct build *build)
 {
     if (build == NULL || --build->refs > 0)
         return;
-    if (unlink(build->path) != 0 && errno != ENOENT)
+    if (build->memory != -1)
+        close(build->memory);
+    else if (unlink(build->path) != 0 && errno != ENOENT)
         log_warn("a staged module could not be removed: %s", build->path);
     free(build->path);
     free(build);

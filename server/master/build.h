@@ -5,21 +5,31 @@
 #ifndef MASTER_BUILD_H
 #define MASTER_BUILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+#include "master/spool.h"
 
 struct build {
     unsigned app; /* index into config->apps */
     uint64_t generation;
     char *path;        /* of the staged file, which need not be there yet */
+    int memory;        /* the descriptor behind the path, when the spool is in memory; else -1 */
     char version[64];  /* the module's own, "" until it is known */
     char build_id[41]; /* the linker's, in hex; "" when it has none */
     unsigned refs;
 };
 
-/* A build to be staged as SPOOL/APP/GENERATION-UNIQUE.so; the first reference is the caller's.
- * NULL with ENOMEM. */
-struct build *build_new(const char *spool, const char *app_name, unsigned app, uint64_t generation);
+/* A build to be staged as SPOOL/APP/GENERATION-UNIQUE.so, or in memory; the first reference is the
+ * caller's. NULL with errno. */
+struct build *build_new(struct spool *spool, const char *app_name, unsigned app,
+                        uint64_t generation);
+/* One that the former image staged, after an exec in place. NULL with errno. */
+struct build *build_adopt(const char *path, unsigned app, uint64_t generation);
+/* Whether it outlives an exec in place, which a file does anyway; for each build before the exec,
+ * and back if that fails. 0, or -1 with errno. */
+int build_keep(const struct build *build, bool is_kept);
 struct build *build_ref(struct build *build);
 void build_unref(struct build *build);
 
@@ -28,6 +38,7 @@ enum hold_state {
     HOLD_ASKED,     /* PREPARE was sent */
     HOLD_PREPARED,  /* it is loaded and ready; COMMIT may have been sent */
     HOLD_COMMITTED, /* the worker said that new requests go to it */
+    HOLD_KEPT,      /* superseded by a canary, and there to come back to */
     HOLD_OLD,       /* superseded: the worker says UNLOADED when it is gone */
     HOLD_STUCK,     /* superseded, and the worker could not unload it */
 };

@@ -1,0 +1,11 @@
+/* json_depth.h: cJSON recurses, a hundred bytes of stack and more for each bracket: so brackets are
+ * counted before it sees a text. */
+#ifndef MASTER_JSON_DEPTH_H
+#define MASTER_JSON_DEPTH_H
+
+#include <stdbool.h>
+
+/* No more than `most` brackets are open at a time. The text need not be JSON. */
+bool json_is_shallow(const char *text, int most);
+
+#endif
