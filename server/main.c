@@ -10,7 +10,9 @@
 #include "base/config.h"
 #include "base/version.h"
 #include "master/check.h"
+#include "master/heir.h"
 #include "master/master.h"
+#include "master/self.h"
 
 enum { EXIT_DONE = 0, EXIT_USAGE = 2 };
 
@@ -22,6 +24,7 @@ enum { /* long options without a letter */
        OPTION_LOG_LEVEL,
        OPTION_ACCESS_LOG,
        OPTION_PID_FILE,
+       OPTION_CHECK_UPGRADE,
 };
 
 static const struct option options[] = {
@@ -36,6 +39,7 @@ static const struct option options[] = {
     {"pid-file", required_argument, NULL, OPTION_PID_FILE},
     {"version", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
+    {HEIR_OPTION, required_argument, NULL, OPTION_CHECK_UPGRADE}, /* of the server to itself */
     {NULL, 0, NULL, 0},
 };
 
@@ -59,12 +63,13 @@ static const char help[] =
     "  -h, --help\n"
     "\n"
     "reeve stays in the foreground and logs to stderr. Signals: TERM stops when all requests are\n"
-    "done, INT and QUIT at once, HUP restarts the workers one by one, USR1 opens log files again,\n"
-    "TTIN and TTOU start and end a worker.\n";
+    "done, INT and QUIT at once, HUP reads the configuration again, USR1 opens log files again,\n"
+    "USR2 upgrades to the binary that is there now, TTIN and TTOU start and end a worker.\n";
 
 struct arguments {
     const char *file; /* -c; NULL: none */
     bool is_test;
+    int checked; /* descriptor of the state that an upgrade would take over; -1: no such check */
     const char *line_option; /* one that is of no use beside -c; NULL: none was given */
     const char **listens;    /* line.listens points here */
     struct config_line line;
@@ -164,6 +169,9 @@ static enum reading read_arguments(int argc, char **argv, struct arguments *argu
         case 'h':
             fputs(help, stdout);
             return READING_EXIT;
+        case OPTION_CHECK_UPGRADE:
+            arguments->checked = atoi(optarg);
+            break;
         case '?':
         case ':':
             return wrong_option(option, argv[optind - 1]);
@@ -174,16 +182,13 @@ static enum reading read_arguments(int argc, char **argv, struct arguments *argu
     }
 }
 
-static struct config *make_config(const struct arguments *arguments)
+static struct config *make_config(const struct arguments *arguments, char **error_out)
 {
-    char *error = NULL;
-    struct config *config = arguments->file != NULL ? config_load(arguments->file, &error)
-                                                    : config_from_line(&arguments->line, &error);
+    struct config *config = arguments->file != NULL ? config_load(arguments->file, error_out)
+                                                    : config_from_line(&arguments->line, error_out);
 
-    if (config == NULL)
-        fprintf(stderr, "%s%s\n", arguments->file != NULL ? "" : "reeve: ",
-                error != NULL ? error : "memory has run out");
-    free(error);
+    if (config == NULL && *error_out == NULL)
+        *error_out = strdup("memory has run out");
     return config;
 }
 
@@ -191,7 +196,7 @@ static int test(const struct config *config, const struct arguments *arguments)
 {
     char *error = NULL;
 
-    if (check_modules(config, &error) != 0) {
+    if (config_check_places(config, &error) != 0 || check_modules(config, &error) != 0) {
         fprintf(stderr, "%s\n", error != NULL ? error : "memory has run out");
         free(error);
         return EXIT_USAGE;
@@ -200,37 +205,66 @@ static int test(const struct config *config, const struct arguments *arguments)
     return EXIT_DONE;
 }
 
-static int run(const struct arguments *arguments)
+static int check_upgrade(const struct arguments *arguments)
 {
-    struct config *config = make_config(arguments);
+    char *error = NULL;
+    struct config *config = make_config(arguments, &error);
+    int status = heir_answer(config, error, arguments->checked);
+
+    free(error);
+    if (config != NULL)
+        config_free(config);
+    return status;
+}
+
+/* `document`: what a former image of this process has left; -1: there was none. */
+static int run(const struct arguments *arguments, const struct self *self, int document)
+{
+    char *error = NULL;
+    struct config *config = make_config(arguments, &error);
     int status;
 
-    if (config == NULL)
+    if (config == NULL) {
+        fprintf(stderr, "%s%s\n", arguments->file != NULL ? "" : "reeve: ", error);
+        free(error);
         return EXIT_USAGE;
-    status = arguments->is_test ? test(config, arguments) : master_main(config);
+    }
+    if (document != -1)
+        return master_resume(config, self, document);
+    if (!arguments->is_test)
+        return master_main(config, self); /* which may have another one by then */
+    status = test(config, arguments);
     config_free(config);
     return status;
 }
 
-int main(int argc, char **argv)
+static int read_and_run(int argc, char **argv, struct arguments *arguments, const struct self *self)
 {
-    struct arguments arguments = {.file = NULL};
-    int status = EXIT_USAGE;
+    int document = heir_document();
 
-    arguments.listens = calloc((size_t)argc, sizeof(*arguments.listens)); /* more than enough */
-    if (arguments.listens == NULL)
-        return EXIT_FAILURE;
-    arguments.line.listens = arguments.listens;
-    switch (read_arguments(argc, argv, &arguments)) {
+    switch (read_arguments(argc, argv, arguments)) {
     case READING_DONE:
-        status = run(&arguments);
-        break;
+        return arguments->checked != -1 ? check_upgrade(arguments) : run(arguments, self, document);
     case READING_EXIT:
-        status = EXIT_DONE;
-        break;
+        return EXIT_DONE;
     case READING_WRONG:
         break;
     }
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {.file = NULL, .checked = -1};
+    struct self self;
+    int status = EXIT_FAILURE;
+
+    arguments.listens = calloc((size_t)argc, sizeof(*arguments.listens)); /* more than enough */
+    if (self_init(&self, argv) == 0 && arguments.listens != NULL) {
+        arguments.line.listens = arguments.listens;
+        status = read_and_run(argc, argv, &arguments, &self);
+    }
     free(arguments.listens);
+    self_fini(&self);
     return status;
 }

@@ -10,9 +10,19 @@
 #include "master/master.h"
 #include "master/pool.h"
 
+#define EACH_APP(worker, app)                                            \
+    for (const struct config_app *app = (worker)->edition->config->apps; \
+         app < (worker)->edition->config->apps + (worker)->edition->config->app_count; app++)
+
+static struct build *build_for(struct master *master, const struct worker *worker,
+                               const struct config_app *app)
+{
+    return catalog_build(&master->catalog, worker->edition, app->column);
+}
+
 static int ask(struct worker *worker, struct build *build)
 {
-    if (hold_add(&worker->holds, build) == NULL)
+    if (build == NULL || hold_add(&worker->holds, build) == NULL)
         return -1;
     pool_send(worker, &(struct message){.type = MESSAGE_PREPARE,
                                         .app = build->app,
@@ -23,8 +33,8 @@ static int ask(struct worker *worker, struct build *build)
 
 static bool has_all(struct master *master, const struct worker *worker)
 {
-    for (unsigned app = 0; app < master->config->app_count; app++) {
-        struct hold *hold = hold_of(&worker->holds, deploy_current(master->deploys, app));
+    EACH_APP (worker, app) {
+        struct hold *hold = hold_of(&worker->holds, build_for(master, worker, app));
 
         if (hold == NULL || hold->state != HOLD_PREPARED)
             return false;
@@ -34,12 +44,11 @@ static bool has_all(struct master *master, const struct worker *worker)
 
 static void start(struct master *master, struct worker *worker)
 {
-    for (unsigned app = 0; app < master->config->app_count; app++) {
-        const struct build *build = deploy_current(master->deploys, app);
-
-        pool_send(worker, &(struct message){
-                              .type = MESSAGE_COMMIT, .app = app, .generation = build->generation});
-    }
+    EACH_APP (worker, app)
+        pool_send(worker,
+                  &(struct message){.type = MESSAGE_COMMIT,
+                                    .app = app->column,
+                                    .generation = build_for(master, worker, app)->generation});
     pool_send(worker, &(struct message){.type = MESSAGE_START});
     worker->is_current = true;
     deploy_on_current(master->deploys, worker);
@@ -47,8 +56,8 @@ static void start(struct master *master, struct worker *worker)
 
 void bringup_begin(struct master *master, struct worker *worker)
 {
-    for (unsigned app = 0; app < master->config->app_count; app++) {
-        if (ask(worker, deploy_current(master->deploys, app)) != 0) {
+    EACH_APP (worker, app) {
+        if (ask(worker, build_for(master, worker, app)) != 0) {
             pool_fail(worker, "memory has run out");
             return;
         }
@@ -69,9 +78,10 @@ void bringup_on_prepared(struct master *master, struct worker *worker,
 
 void bringup_on_refused(struct master *master, struct worker *worker, const struct message *message)
 {
+    const char *name = catalog_name(&master->catalog, message->app);
     char reason[CHANNEL_TEXT_MAX + 128];
 
     snprintf(reason, sizeof(reason), "app \"%s\", generation %" PRIu64 ": %s",
-             master->config->apps[message->app].name, message->generation, message->text);
+             name != NULL ? name : "?", message->generation, message->text);
     pool_fail(worker, reason);
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "master/action.h"
+#include "master/json_depth.h"
 #include "master/master.h"
 
 #define STREAM_BACKLOG (256 * 1024) /* unsent bytes; in memory several times as much */
@@ -219,27 +220,6 @@ char *call_query(const struct call *call, const char *name)
     return copy;
 }
 
-/* cJSON recurses, a hundred bytes of stack and more for each bracket: so they are counted first. */
-static bool is_shallow(const char *text)
-{
-    int depth = 0;
-    bool is_quoted = false;
-
-    for (; *text != '\0'; text++) {
-        if (is_quoted && *text == '\\' && text[1] != '\0')
-            text++;
-        else if (*text == '"')
-            is_quoted = !is_quoted;
-        else if (!is_quoted && (*text == '{' || *text == '['))
-            depth++;
-        else if (!is_quoted && (*text == '}' || *text == ']'))
-            depth--;
-        if (depth > CALL_DEPTH_MAX)
-            return false;
-    }
-    return true;
-}
-
 /* Is `key` one of the words of `keys`? */
 static bool is_among(const char *keys, const char *key)
 {
@@ -279,7 +259,7 @@ int call_read_body(struct call *call, const char *keys)
     if (text == NULL)
         return call_refuse(call, HTTP_INTERNAL, "failed", "memory has run out");
     evbuffer_copyout(input, text, length);
-    if (strlen(text) == length && is_shallow(text)) {
+    if (strlen(text) == length && json_is_shallow(text, CALL_DEPTH_MAX)) {
         call->body = cJSON_ParseWithOpts(text, NULL, true);
         fault = fault_of(call, keys);
     }

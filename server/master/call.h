@@ -14,10 +14,13 @@
 #define CALL_BODY_MAX  (64 * 1024)
 #define CALL_DEPTH_MAX 8
 
+#include "master/receipt.h"
+
 struct master;
 
 struct call {
     struct master *master;
+    struct requester peer;
     struct evhttp_request *request; /* NULL: none at the moment */
     char argument[64];              /* what stands for '*' in the route's path */
     cJSON *body;                    /* NULL: none */

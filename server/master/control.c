@@ -8,6 +8,7 @@
 #include "master/control.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -52,6 +53,7 @@ struct control {
     struct event *greeting, *pause;
     LIST_HEAD(, visitor) visitors;
     unsigned count;
+    bool is_paused;  /* nobody is let in */
     bool has_warned; /* of descriptors that ran out, since it last went well */
     char *path;
     struct stat file; /* the socket's, as it was made */
@@ -62,6 +64,13 @@ struct control {
      EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
 
 /* ---- a connection's life ---- */
+
+static void let_in(struct control *control)
+{
+    if (control->listener != NULL && !control->is_paused && control->count < VISITORS_MAX &&
+        !evtimer_pending(control->pause, NULL))
+        evconnlistener_enable(control->listener);
+}
 
 static void visitor_free(struct visitor *visitor)
 {
@@ -74,8 +83,7 @@ static void visitor_free(struct visitor *visitor)
         bufferevent_decref(visitor->bev);
     free(visitor);
     control->count--;
-    if (control->listener != NULL && !evtimer_pending(control->pause, NULL))
-        evconnlistener_enable(control->listener);
+    let_in(control);
 }
 
 static void on_gone(struct evhttp_connection *connection, void *arg)
@@ -99,7 +107,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
         evhttp_connection_free(visitor->connection); /* on_gone does the rest */
 }
 
-static bool is_allowed(int fd)
+static bool is_allowed(int fd, struct requester *peer_out)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
@@ -108,6 +116,7 @@ static bool is_allowed(int fd)
         log_warn("control: a peer without credentials was refused");
         return false;
     }
+    *peer_out = (struct requester){.is_peer = true, .uid = peer.uid, .pid = peer.pid};
     if (peer.uid == 0 || peer.uid == geteuid())
         return true;
     log_warnx("control: user %u (process %d) was refused", (unsigned)peer.uid, (int)peer.pid);
@@ -126,7 +135,7 @@ static void greet(struct visitor *visitor)
         return;
     }
     visitor->connection = connection;
-    visitor->is_denied = !is_allowed(bufferevent_getfd(visitor->bev));
+    visitor->is_denied = !is_allowed(bufferevent_getfd(visitor->bev), &visitor->call.peer);
     evhttp_connection_set_closecb(visitor->connection, on_gone, visitor);
     event_add(visitor->deadline, &time_limit);
     bufferevent_decref(visitor->bev);
@@ -185,8 +194,7 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (control->count < VISITORS_MAX)
-        evconnlistener_enable(control->listener);
+    let_in(control);
 }
 
 /* Out of descriptors, most likely: trying again at once would spin. */
@@ -342,10 +350,10 @@ static int serve(struct control *control, int fd)
     return 0;
 }
 
-struct control *control_new(struct master *master)
+/* Without a socket. NULL after a warning. */
+static struct control *make(struct master *master)
 {
     struct control *control = calloc(1, sizeof *control);
-    int fd;
 
     if (control == NULL || (control->path = strdup(master->config->control)) == NULL) {
         log_warnx("control: memory has run out; %s", going_on);
@@ -354,17 +362,89 @@ struct control *control_new(struct master *master)
     }
     control->master = master;
     LIST_INIT(&control->visitors);
-    fd = open_socket(control);
+    return control;
+}
+
+static struct control *serve_or_free(struct control *control, int fd)
+{
+    if (serve(control, fd) == 0)
+        return control;
+    log_warnx("control: memory has run out; %s", going_on);
+    control_free(control);
+    return NULL;
+}
+
+struct control *control_new(struct master *master)
+{
+    struct control *control = make(master);
+    int fd = control != NULL ? open_socket(control) : -1;
+
     if (fd == -1) {
         control_free(control);
         return NULL;
     }
-    if (serve(control, fd) != 0) {
-        log_warnx("control: memory has run out; %s", going_on);
+    return serve_or_free(control, fd);
+}
+
+bool control_is_flushed(const struct control *control)
+{
+    const struct visitor *visitor;
+
+    if (control == NULL)
+        return true;
+    LIST_FOREACH (visitor, &control->visitors, link) {
+        struct bufferevent *bev = visitor->connection != NULL
+                                      ? evhttp_connection_get_bufferevent(visitor->connection)
+                                      : visitor->bev;
+
+        if (bev != NULL && evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* ---- over an exec in place ---- */
+
+void control_pause(struct control *control, bool is_paused)
+{
+    control->is_paused = is_paused;
+    if (is_paused)
+        evconnlistener_disable(control->listener);
+    else
+        let_in(control);
+}
+
+bool control_is_quiet(const struct control *control)
+{
+    const struct visitor *visitor;
+
+    LIST_FOREACH (visitor, &control->visitors, link)
+        if (visitor->connection == NULL || !visitor->call.is_answered)
+            return false; /* has come to ask something */
+    return control_is_flushed(control);
+}
+
+struct control_place control_place(const struct control *control)
+{
+    return (struct control_place){
+        .fd = evconnlistener_get_fd(control->listener),
+        .device = control->file.st_dev,
+        .inode = control->file.st_ino,
+    };
+}
+
+struct control *control_adopt(struct master *master, const struct control_place *place)
+{
+    struct control *control = make(master);
+
+    if (control == NULL || sock_set_cloexec(place->fd, true) != 0) {
+        close(place->fd);
         control_free(control);
         return NULL;
     }
-    return control;
+    control->file.st_dev = (dev_t)place->device;
+    control->file.st_ino = (ino_t)place->inode;
+    return serve_or_free(control, place->fd);
 }
 
 /* Its successor may have put a socket of its own in the place. */

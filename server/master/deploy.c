@@ -1,15 +1,15 @@
 /* deploy.c: one deployment at a time, as a state machine whose steps are what the preflight process
  * and the workers answer:
  *
- *     preflight -> prepare -> commit -> unload -> live
- *         |           `-> aborted (one refusal, death or time-out: nowhere)
- *         `-> rejected
+ *     trial -> prepare -> (canary -> prepare the rest ->) commit -> unload -> live
+ *       |         |          `-> take back: rolled back
+ *       |         `-> aborted (one refusal, death or time-out: nowhere)
+ *       `-> rejected
  *
  * After the decision to commit nothing can make it fail; what follows is only waited for,
  * boundedly. A generation's number is used once, whatever became of it. */
 #include "master/deploy.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,19 +18,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/deploy_private.h"
-#include "master/pool.h"
-#include "master/preflight.h"
+#include "master/history.h"
+#include "master/sentence.h"
 #include "master/timer.h"
+#include "master/trial.h"
+
+#define LAST_CHANCE (3 * NS_PER_SEC) /* a little more than the pool gives one that hangs */
 
 /* ---- small things ---- */
 
-static struct pool *pool_of(const struct deploys *deploys)
-{
-    return deploys->master->pool;
-}
-
-/* Ends the phase before: how long it took. */
-static uint64_t enter(struct deploys *deploys, enum phase phase)
+uint64_t deploy_enter(struct deploys *deploys, enum phase phase)
 {
     uint64_t now = clock_ns(), took = now - deploys->phase_at;
 
@@ -39,218 +36,145 @@ static uint64_t enter(struct deploys *deploys, enum phase phase)
     return took;
 }
 
-static struct hold *candidate_of(const struct deploys *deploys, const struct worker *worker)
+struct hold *deploy_candidate(const struct change *change, const struct worker *worker)
 {
-    return hold_of(&worker->holds, deploys->build);
+    return hold_of(&worker->holds, change->build);
 }
 
-static struct receipt_worker *entry_of(struct deploys *deploys, const struct worker *worker)
+struct hold *deploy_former(const struct change *change, const struct worker *worker)
 {
-    return receipt_worker(deploys->receipt, worker->id, worker->incarnation);
+    return hold_of(&worker->holds, change->old);
 }
 
-static void send_about(struct worker *worker, enum message_type type, const struct build *build)
+struct receipt_worker *deploy_entry(struct deploys *deploys, const struct worker *worker)
+{
+    return receipt_worker(receipt_of(deploys), worker->id, worker->incarnation);
+}
+
+struct receipt_app *deploy_app_entry(struct deploys *deploys, const struct change *change)
+{
+    return receipt_app(receipt_of(deploys), catalog_name(&deploys->master->catalog, change->app));
+}
+
+void deploy_send(struct worker *worker, enum message_type type, const struct build *build,
+                 uint64_t value)
 {
     pool_send(worker, &(struct message){.type = type,
                                         .app = build->app,
                                         .generation = build->generation,
+                                        .value = value,
                                         .text = type == MESSAGE_PREPARE ? build->path : NULL});
+}
+
+/* Of all changes; a worker that lacks one has not. */
+bool deploy_has_reached(struct deploys *deploys, const struct worker *worker, enum hold_state state)
+{
+    EACH_CHANGE (deploys, change) {
+        const struct hold *hold = deploy_candidate(change, worker);
+
+        if (hold == NULL || hold->state < state)
+            return false;
+    }
+    return true;
+}
+
+bool deploy_has_any(struct deploys *deploys, const struct worker *worker)
+{
+    EACH_CHANGE (deploys, change)
+        if (deploy_candidate(change, worker) != NULL)
+            return true;
+    return false;
 }
 
 /* ---- the end of one deployment ---- */
 
-static void count_outcome(struct deploys *deploys, enum outcome outcome)
+static void settle_app(struct deploys *deploys, struct change *change, enum outcome outcome,
+                       bool is_culprit, const char *reason)
 {
-    struct board_app *entry = board_app(deploys->master->board, deploys->app);
+    struct board_app *board = board_app(deploys->master->board, change->app);
+    struct receipt_app *entry = deploy_app_entry(deploys, change);
 
-    if (outcome == OUTCOME_REJECTED || outcome == OUTCOME_ABORTED)
-        board_add(&entry->refusals, 1);
-    if (outcome > deploys->worst)
-        deploys->worst = outcome;
+    if (outcome == OUTCOME_REJECTED && !is_culprit)
+        outcome = OUTCOME_ABORTED;
+    if (outcome != OUTCOME_LIVE && outcome != OUTCOME_FAILED)
+        board_add(&board->refusals, 1);
+    if (entry == NULL)
+        return;
+    if (entry->outcome == OUTCOME_RUNNING) /* else a worker has refused it */
+        entry->outcome = outcome;
+    if (is_culprit)
+        receipt_set(&entry->reason, reason);
 }
 
-/* `reason` NULL only for OUTCOME_LIVE. */
-static void conclude(struct deploys *deploys, enum outcome outcome, const char *reason)
+static void settle(struct deploys *deploys, enum outcome outcome, const struct change *culprit,
+                   const char *reason)
 {
-    struct receipt *receipt = deploys->receipt;
-
     event_del(&deploys->timer);
     deploys->phase = PHASE_IDLE;
-    receipt->outcome = outcome;
-    receipt->times.total = clock_ns() - deploys->begun_at;
-    if (reason != NULL)
-        receipt->reason = strdup(reason);
-    count_outcome(deploys, outcome);
-    deploy_account(deploys);
-    receipt_free(receipt);
-    deploys->receipt = NULL;
-    build_unref(deploys->old);
-    build_unref(deploys->build); /* the last reference, unless it is live: removes the file */
-    deploys->old = deploys->build = NULL;
-    timer_arm(&deploys->go_on, 0);
+    EACH_CHANGE (deploys, change)
+        settle_app(deploys, change, outcome, change == culprit, reason);
+    deploy_log_outcome(deploys, outcome, reason);
+    deploy_canary_free(deploys);
+    cJSON_Delete(deploys->unsaid);
+    deploys->unsaid = NULL;
+    deploys->has_suspected = false;
+    free(deploys->why);
+    deploys->why = NULL;
 }
 
-/* ---- after the commit ---- */
-
-static bool is_held(const struct deploys *deploys, const struct worker *worker)
+/* For a rollback to come. */
+static void keep_module(struct master *master, const struct change *change)
 {
-    const struct hold *hold = hold_of(&worker->holds, deploys->old);
+    char *error = NULL;
 
-    return hold != NULL && hold->state != HOLD_STUCK;
+    if (master->home.folder == NULL)
+        return; /* which the log knows from the start */
+    if (history_keep(master->history, catalog_name(&master->catalog, change->app),
+                     change->build->generation, change->build->path, &error) != 0)
+        log_warnx("%s", sentence_or(error));
+    free(error);
 }
 
-static void note_held(struct deploys *deploys)
+void deploy_conclude(struct deploys *deploys, enum outcome outcome, const struct change *culprit,
+                     const char *reason)
 {
-    const struct build *old = deploys->old;
+    char *copy = reason != NULL ? strdup(reason) : NULL; /* it may lie in what goes now */
+    struct change *changes = deploys->changes;
+    size_t count = deploys->count;
 
-    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
-        struct receipt_worker *entry;
-        const struct board_cell *cell;
-
-        if (hold_of(&w->holds, old) == NULL || (entry = entry_of(deploys, w)) == NULL)
-            continue;
-        entry->is_unloaded = false;
-        cell = board_cell(deploys->master->board, w->id, deploys->app);
-        if (board_get(&cell->latest[old->generation & 1].generation) == old->generation)
-            entry->held = board_get(&cell->latest[old->generation & 1].held);
-    }
-}
-
-static void finish(struct deploys *deploys)
-{
-    uint64_t *took = deploys->phase == PHASE_COMMIT ? &deploys->receipt->times.commit
-                                                    : &deploys->receipt->times.unload;
-
-    *took = enter(deploys, PHASE_IDLE);
-    note_held(deploys);
-    conclude(deploys, OUTCOME_LIVE, NULL);
-}
-
-/* Goes through commit and unload as far as the workers have come. */
-static void check_progress(struct deploys *deploys)
-{
-    struct worker *w;
-
-    if (deploys->phase == PHASE_COMMIT) {
-        for (w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
-            const struct hold *hold = candidate_of(deploys, w);
-
-            if (hold != NULL && hold->state == HOLD_PREPARED && pool_is_staying(w))
-                return;
-        }
-        deploys->receipt->times.commit = enter(deploys, PHASE_UNLOAD);
-        if (!deploys->is_first) {
-            cJSON *line = deploy_line(deploys, "commit", deploys->build->generation);
-
-            cJSON_AddNumberToObject(line, "seconds",
-                                    receipt_seconds(deploys->receipt->times.commit));
-            action_say(deploys->master, line);
-        }
-    }
-    if (deploys->phase == PHASE_UNLOAD) {
-        for (w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w))
-            if (is_held(deploys, w))
-                return;
-        finish(deploys);
-    }
-}
-
-void deploy_on_committed(struct deploys *deploys, struct worker *worker,
-                         const struct message *message)
-{
-    struct hold *hold = hold_find(&worker->holds, message->app, message->generation);
-    struct receipt_worker *entry;
-
-    if (hold == NULL || hold->state != HOLD_PREPARED)
-        return;
-    hold->state = HOLD_COMMITTED;
-    if (hold->build != deploys->build)
-        return;
-    entry = entry_of(deploys, worker);
-    if (entry != NULL)
-        entry->is_committed = true;
-    check_progress(deploys);
-}
-
-void deploy_on_unloaded(struct deploys *deploys, struct worker *worker,
-                        const struct message *message)
-{
-    struct hold *hold = hold_find(&worker->holds, message->app, message->generation);
-    const char *problem = message->value == 1 ? NULL : message->text;
-    char name[POOL_NAME_MAX];
-    bool is_awaited;
-
-    if (hold == NULL || hold->state != HOLD_OLD)
-        return; /* one that was aborted */
-    is_awaited = deploys->old != NULL && hold->build == deploys->old;
-    if (problem == NULL) {
-        hold_drop(hold);
-    } else {
-        hold->state = HOLD_STUCK;
-        log_warnx("%s: app %s: generation %" PRIu64 " could not be unloaded: %s",
-                  pool_name(worker, name), deploys->master->config->apps[message->app].name,
-                  message->generation, problem);
-    }
-    if (is_awaited) {
-        struct receipt_worker *entry = entry_of(deploys, worker);
-
-        if (entry != NULL && problem != NULL && entry->reason == NULL)
-            entry->reason = strdup(problem);
-        deploy_say_worker(deploys, deploy_line(deploys, "unload", message->generation), worker,
-                          problem);
-        check_progress(deploys);
-    }
+    settle(deploys, outcome, culprit, copy);
+    deploys->changes = NULL; /* whoever hears of the end may begin the next one */
+    deploys->count = 0;
+    deploy_end(deploys, outcome, copy);
+    for (size_t i = 0; i < count && outcome == OUTCOME_LIVE; i++)
+        keep_module(deploys->master, &changes[i]);
+    changes_free(changes, count);
+    free(copy);
 }
 
 /* ---- the decision ---- */
 
-static void forget_everywhere(struct deploys *deploys)
+void deploy_forget(struct change *change, struct worker *worker)
 {
-    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
-        struct hold *hold = candidate_of(deploys, w);
+    struct hold *hold = deploy_candidate(change, worker);
 
-        if (hold == NULL)
-            continue;
-        send_about(w, MESSAGE_ABORT, deploys->build);
-        hold_drop(hold);
-    }
+    if (hold == NULL)
+        return;
+    deploy_send(worker, MESSAGE_ABORT, change->build, 0);
+    hold_drop(hold);
 }
 
 static void abort_all(struct deploys *deploys, enum outcome outcome, const char *reason)
 {
-    deploys->receipt->times.prepare = enter(deploys, PHASE_IDLE);
-    forget_everywhere(deploys);
-    conclude(deploys, outcome, reason);
-}
-
-/* From here on the new code is the app's: a worker spawned from now on gets nothing else. */
-static void make_current(struct deploys *deploys)
-{
-    struct deploy_app *app = &deploys->apps[deploys->app];
-    struct board_app *entry = board_app(deploys->master->board, deploys->app);
-
-    if (app->current != NULL)
-        board_add(&entry->reloads, 1);
-    deploys->old = app->current; /* the app's reference becomes the deployment's */
-    app->current = build_ref(deploys->build);
-    board_set(&entry->generation, deploys->build->generation);
-}
-
-static void commit(struct deploys *deploys)
-{
-    deploys->receipt->times.prepare = enter(deploys, PHASE_COMMIT);
-    make_current(deploys);
-    timer_arm(&deploys->timer, deploys->master->config->unload_wait);
-    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
-        struct hold *old = hold_of(&w->holds, deploys->old);
-
-        if (candidate_of(deploys, w) == NULL)
-            continue;
-        if (old != NULL)
-            old->state = HOLD_OLD;
-        send_about(w, MESSAGE_COMMIT, deploys->build);
+    if (deploy_canary_is_live(deploys)) {
+        deploy_take_back(deploys, reason);
+        return;
     }
-    check_progress(deploys);
+    receipt_of(deploys)->times.prepare += deploy_enter(deploys, PHASE_IDLE);
+    EACH_WORKER (deploys, w)
+        EACH_CHANGE (deploys, change)
+            deploy_forget(change, w);
+    deploy_conclude(deploys, outcome, NULL, reason);
 }
 
 /* Decided when every worker that will take requests has it ready. */
@@ -258,36 +182,45 @@ static void check_decision(struct deploys *deploys)
 {
     if (deploys->phase != PHASE_PREPARE)
         return;
-    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
-        const struct hold *hold = candidate_of(deploys, w);
-
-        if (pool_is_staying(w) && (hold == NULL || hold->state != HOLD_PREPARED))
+    EACH_WORKER (deploys, w)
+        if (pool_is_staying(w) && !deploy_has_reached(deploys, w, HOLD_PREPARED))
             return;
-    }
-    commit(deploys);
+    if (deploys->canary == NULL || deploy_canary_is_live(deploys))
+        deploy_commit(deploys);
+    else if (deploy_canary_begin(deploys) != 0)
+        abort_all(deploys, OUTCOME_FAILED, "no worker is there to try it in");
 }
 
 /* ---- prepare ---- */
 
 static void ask(struct deploys *deploys, struct worker *worker)
 {
-    if (hold_add(&worker->holds, deploys->build) == NULL) {
-        abort_all(deploys, OUTCOME_FAILED, "memory has run out");
-        return;
+    EACH_CHANGE (deploys, change) {
+        if (deploys->phase != PHASE_PREPARE || deploy_candidate(change, worker) != NULL)
+            continue;
+        if (hold_add(&worker->holds, change->build) == NULL) {
+            abort_all(deploys, OUTCOME_FAILED, "memory has run out");
+            return;
+        }
+        deploy_send(worker, MESSAGE_PREPARE, change->build, 0);
     }
-    send_about(worker, MESSAGE_PREPARE, deploys->build);
     timer_arm(&deploys->timer, deploys->master->config->prepare_timeout);
 }
 
-static void begin_prepare(struct deploys *deploys)
+void deploy_begin_prepare(struct deploys *deploys)
 {
-    deploys->receipt->times.preflight = enter(deploys, PHASE_PREPARE);
     /* One that is still being brought up is asked when it is current, and waited for: its boot has
      * a deadline of its own. */
-    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w))
+    EACH_WORKER (deploys, w)
         if (deploys->phase == PHASE_PREPARE && pool_is_staying(w) && w->is_current)
             ask(deploys, w);
     check_decision(deploys);
+}
+
+void deploy_promote(struct deploys *deploys)
+{
+    deploy_enter(deploys, PHASE_PREPARE);
+    deploy_begin_prepare(deploys);
 }
 
 void deploy_on_current(struct deploys *deploys, struct worker *worker)
@@ -296,16 +229,18 @@ void deploy_on_current(struct deploys *deploys, struct worker *worker)
         ask(deploys, worker);
 }
 
-/* The hold that this answer is about, if it is about the build that is being prepared. */
+/* The hold that this answer is about, if it is about a build that is being prepared. */
 static struct hold *awaited(struct deploys *deploys, const struct worker *worker,
                             const struct message *message)
 {
     struct hold *hold = hold_find(&worker->holds, message->app, message->generation);
 
-    if (deploys->phase != PHASE_PREPARE || hold == NULL || hold->build != deploys->build ||
-        hold->state != HOLD_ASKED)
+    if (deploys->phase != PHASE_PREPARE || hold == NULL || hold->state != HOLD_ASKED)
         return NULL;
-    return hold;
+    EACH_CHANGE (deploys, change)
+        if (hold->build == change->build)
+            return hold;
+    return NULL;
 }
 
 void deploy_on_prepared(struct deploys *deploys, struct worker *worker,
@@ -318,32 +253,53 @@ void deploy_on_prepared(struct deploys *deploys, struct worker *worker,
     if (hold == NULL)
         return;
     hold->state = HOLD_PREPARED;
-    entry = entry_of(deploys, worker);
-    if (entry != NULL)
-        *entry = (struct receipt_worker){.id = worker->id,
-                                         .incarnation = worker->incarnation,
-                                         .is_ok = true,
-                                         .is_unloaded = true, /* note_held knows better */
-                                         .prepare = message->value};
-    line = deploy_line(deploys, "prepare", message->generation);
+    entry = deploy_entry(deploys, worker);
+    if (entry != NULL) {
+        entry->prepare += message->value;
+        entry->is_ok = deploy_has_reached(deploys, worker, HOLD_PREPARED);
+    }
+    line = deploy_line(deploys->master, "prepare", hold->build);
     cJSON_AddNumberToObject(line, "seconds", receipt_seconds(message->value));
     deploy_say_worker(deploys, line, worker, NULL);
     check_decision(deploys);
 }
 
-/* One worker's no is everybody's. */
-static void abort_by(struct deploys *deploys, const struct worker *worker, const char *why)
+/* The change that the worker still works at; NULL: there are several, or none. */
+static const struct change *find_culprit(struct deploys *deploys, const struct worker *worker)
 {
-    struct receipt_worker *entry = entry_of(deploys, worker);
+    const struct change *culprit = NULL;
+    unsigned asked = 0;
+
+    EACH_CHANGE (deploys, change) {
+        const struct hold *hold = deploy_candidate(change, worker);
+
+        if (hold == NULL || hold->state != HOLD_ASKED)
+            continue;
+        culprit = change;
+        asked++;
+    }
+    return asked == 1 ? culprit : NULL;
+}
+
+/* `culprit` NULL: no app's in particular. It `is_said` when the worker itself gives the reason. */
+static void abort_by(struct deploys *deploys, const struct worker *worker,
+                     const struct change *culprit, bool is_said, const char *why)
+{
+    struct receipt_worker *entry = deploy_entry(deploys, worker);
+    struct receipt_app *app = culprit != NULL ? deploy_app_entry(deploys, culprit) : NULL;
+    const struct build *build = culprit != NULL ? culprit->build : deploys->changes[0].build;
     char reason[CHANNEL_TEXT_MAX + POOL_NAME_MAX + 8], name[POOL_NAME_MAX];
 
     snprintf(reason, sizeof(reason), "%s: %s", pool_name(worker, name), why);
     if (entry != NULL) {
         entry->is_ok = false;
-        entry->reason = strdup(why);
+        receipt_set(&entry->reason, why);
     }
-    deploy_say_worker(deploys, deploy_line(deploys, "prepare", deploys->build->generation), worker,
-                      why);
+    if (app != NULL)
+        receipt_set(&app->reason, reason);
+    if (app != NULL && is_said)
+        app->outcome = OUTCOME_REJECTED;
+    deploy_say_worker(deploys, deploy_line(deploys->master, "prepare", build), worker, why);
     abort_all(deploys, OUTCOME_ABORTED, reason);
 }
 
@@ -351,57 +307,99 @@ void deploy_on_refused(struct deploys *deploys, struct worker *worker,
                        const struct message *message)
 {
     struct hold *hold = awaited(deploys, worker, message);
+    const struct change *culprit = NULL;
 
     if (hold == NULL)
         return;
+    EACH_CHANGE (deploys, change)
+        if (change->build == hold->build)
+            culprit = change;
     hold_drop(hold); /* it has nothing to forget */
-    abort_by(deploys, worker, message->text);
+    abort_by(deploys, worker, culprit, true, message->text);
 }
 
 /* ---- workers that go ---- */
 
 void deploy_on_leaving(struct deploys *deploys, struct worker *worker)
 {
-    struct hold *hold = deploys->phase == PHASE_PREPARE ? candidate_of(deploys, worker) : NULL;
-
-    if (hold != NULL) {
-        send_about(worker, MESSAGE_ABORT, deploys->build);
-        hold_drop(hold);
-    }
+    if (deploys->phase == PHASE_PREPARE && !deploy_canary_is_live(deploys))
+        EACH_CHANGE (deploys, change)
+            deploy_forget(change, worker);
+    if (deploys->phase == PHASE_CANARY)
+        deploy_canary_on_gone(deploys, worker, NULL);
     check_decision(deploys);
-    check_progress(deploys);
+    deploy_check_progress(deploys);
+    deploy_check_taken_back(deploys);
 }
 
 void deploy_on_gone(struct deploys *deploys, struct worker *worker, const char *how)
 {
-    bool was_preparing = deploys->phase == PHASE_PREPARE && candidate_of(deploys, worker) != NULL;
+    /* One that was on its way out already took nothing with it that was still to be decided. */
+    bool was_preparing = deploys->phase == PHASE_PREPARE && worker->drained_at == 0 &&
+                         deploy_has_any(deploys, worker);
+    const struct change *culprit = was_preparing ? find_culprit(deploys, worker) : NULL;
     char why[256];
 
     hold_drop_all(&worker->holds);
-    if (was_preparing) {
+    if (was_preparing && !worker->is_asked) {
         snprintf(why, sizeof(why), "it %s while the new generation was being prepared", how);
-        abort_by(deploys, worker, why);
+        abort_by(deploys, worker, culprit, false, why);
         return;
     }
+    if (deploys->phase == PHASE_CANARY)
+        deploy_canary_on_gone(deploys, worker, worker->is_asked ? NULL : how);
     check_decision(deploys);
-    check_progress(deploys);
+    deploy_check_progress(deploys);
+    deploy_check_taken_back(deploys);
 }
 
-/* The first of those that have not answered what they were asked; all of them may hang. */
-static struct worker *suspect_silent(struct deploys *deploys, enum hold_state asked)
+static bool has_hold_in(struct deploys *deploys, const struct worker *worker, enum hold_state state)
+{
+    EACH_CHANGE (deploys, change) {
+        const struct hold *candidate = deploy_candidate(change, worker);
+        const struct hold *former = deploy_former(change, worker);
+
+        if (candidate != NULL && candidate->state == state)
+            return true;
+        if (deploys->phase == PHASE_TAKE_BACK && former != NULL && former->state == state)
+            return true;
+    }
+    return false;
+}
+
+struct worker *deploy_suspect_silent(struct deploys *deploys, enum hold_state asked)
 {
     struct worker *first = NULL;
 
-    for (struct worker *w = pool_first(pool_of(deploys)); w != NULL; w = pool_next(w)) {
-        const struct hold *hold = candidate_of(deploys, w);
-
-        if (hold == NULL || hold->state != asked)
+    EACH_WORKER (deploys, w) {
+        if (!has_hold_in(deploys, w, asked))
             continue;
         pool_suspect(w);
         if (first == NULL)
             first = w;
     }
     return first;
+}
+
+void deploy_suspect_stale(struct deploys *deploys)
+{
+    EACH_WORKER (deploys, w)
+        if (has_hold_in(deploys, w, HOLD_PREPARED) && deploy_is_stale(deploys, w->id))
+            pool_suspect(w);
+}
+
+/* What was decided is not true before those that hang are gone: their successors get it. False: it
+ * has been waited for them. */
+static bool give_last_chance(struct deploys *deploys)
+{
+    struct worker *silent =
+        deploys->has_suspected ? NULL : deploy_suspect_silent(deploys, HOLD_PREPARED);
+
+    if (silent == NULL || !pool_is_staying(silent))
+        return false;
+    deploys->has_suspected = true;
+    timer_arm(&deploys->timer, LAST_CHANCE);
+    return true;
 }
 
 void deploy_on_timer(evutil_socket_t fd, short what, void *arg)
@@ -413,110 +411,77 @@ void deploy_on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (deploys->phase == PHASE_COMMIT || deploys->phase == PHASE_UNLOAD) {
-        suspect_silent(deploys, HOLD_PREPARED); /* its successor gets the new code */
-        finish(deploys);
-        return;
+        if (!give_last_chance(deploys))
+            deploy_finish(deploys);
+    } else if (deploys->phase == PHASE_TAKE_BACK) {
+        if (!give_last_chance(deploys))
+            deploy_conclude(deploys, OUTCOME_ROLLED_BACK, NULL, deploys->why);
+    } else if (deploys->phase == PHASE_PREPARE) {
+        snprintf(why, sizeof(why), "it was not prepared within %g s",
+                 (double)deploys->master->config->prepare_timeout / (double)NS_PER_SEC);
+        silent = deploy_suspect_silent(deploys, HOLD_ASKED);
+        if (silent != NULL)
+            abort_by(deploys, silent, find_culprit(deploys, silent), false, why);
     }
-    snprintf(why, sizeof(why), "it was not prepared within %g s",
-             (double)deploys->master->config->prepare_timeout / (double)NS_PER_SEC);
-    silent = suspect_silent(deploys, HOLD_ASKED);
-    if (silent != NULL)
-        abort_by(deploys, silent, why);
 }
 
-/* ---- preflight ---- */
-
-static void copy_text(char *out, size_t size, const char *text)
+static void give_trial_up(struct deploys *deploys)
 {
-    snprintf(out, size, "%s", text);
+    deploys->is_given_up = true;
+    if (deploys->master->trial != NULL)
+        trial_cancel(deploys->master->trial);
 }
 
-static void on_preflight_end(const struct preflight_result *result, void *arg)
+bool deploy_cancel(struct deploys *deploys, const char **detail_out)
 {
-    struct deploys *deploys = arg;
+    static const char reason[] = "it was given up";
 
-    deploys->preflight = NULL;
-    if (deploys->receipt == NULL) { /* deploy_stop was quicker */
-        master_on_gone(deploys->master);
-        return;
-    }
-    copy_text(deploys->build->version, sizeof(deploys->build->version), result->version);
-    copy_text(deploys->build->build_id, sizeof(deploys->build->build_id), result->build_id);
-    deploys->receipt->version = strdup(result->version);
-    deploys->receipt->build_id = strdup(result->build_id);
-    deploys->receipt->output = strdup(result->output);
-    if (result->refusal == NULL) {
-        begin_prepare(deploys);
-        return;
-    }
-    deploys->receipt->times.preflight = enter(deploys, PHASE_IDLE);
-    conclude(deploys, OUTCOME_REJECTED, result->refusal);
-}
-
-static int open_deployment(struct deploys *deploys, unsigned app)
-{
-    struct master *master = deploys->master;
-    uint64_t generation = ++deploys->apps[app].last;
-
-    deploys->app = app;
-    deploys->build = build_new(master->spool, deploy_app_of(deploys)->name, app, generation);
-    if (deploys->build == NULL)
-        return -1;
-    board_add(&master->board->deployments, 1);
-    deploys->receipt = receipt_new(deploy_app_of(deploys)->name, generation,
-                                   board_get(&master->board->deployments));
-    if (deploys->receipt == NULL) {
-        build_unref(deploys->build);
-        deploys->build = NULL;
-        return -1;
-    }
-    deploys->begun_at = deploys->phase_at = clock_ns();
-    deploys->phase = PHASE_PREFLIGHT;
-    return 0;
-}
-
-void deploy_begin(struct deploys *deploys, unsigned app)
-{
-    struct master *master = deploys->master;
-    struct preflight_order order = {.base = master->base, .config = master->config, .app = app};
-
-    if (open_deployment(deploys, app) != 0) {
-        log_warn("app %s could not be deployed", master->config->apps[app].name);
-        deploys->worst = OUTCOME_FAILED;
-        timer_arm(&deploys->go_on, 0);
-        return;
-    }
-    order.generation = deploys->build->generation;
-    order.path = deploys->build->path;
-    action_say(master, deploy_line(deploys, "preflight", order.generation));
-    deploys->preflight = preflight_start(&order, on_preflight_end, deploys);
-    if (deploys->preflight == NULL)
-        conclude(deploys, OUTCOME_FAILED, strerror(errno));
-}
-
-bool deploy_reap(struct deploys *deploys, pid_t pid, int status)
-{
-    return preflight_reap(deploys->preflight, pid, status);
-}
-
-bool deploy_is_busy(const struct deploys *deploys)
-{
-    return deploys->preflight != NULL;
-}
-
-struct build *deploy_current(const struct deploys *deploys, unsigned app)
-{
-    return deploys->apps[app].current;
-}
-
-void deploy_cut_short(struct deploys *deploys, const char *reason)
-{
-    if (deploys->preflight != NULL)
-        preflight_cancel(deploys->preflight);
-    if (deploys->phase == PHASE_PREFLIGHT)
-        conclude(deploys, OUTCOME_FAILED, reason);
-    else if (deploys->phase == PHASE_PREPARE)
+    switch (deploys->phase) {
+    case PHASE_TRIAL:
+        give_trial_up(deploys);
+        return true;
+    case PHASE_PREPARE:
         abort_all(deploys, OUTCOME_FAILED, reason);
-    else if (deploys->phase != PHASE_IDLE)
-        finish(deploys);
+        return true;
+    case PHASE_CANARY:
+        deploy_take_back(deploys, reason);
+        return true;
+    default:
+        *detail_out = "it is too late: what the deployment decided is being carried out";
+        return false;
+    }
+}
+
+/* The workers are on their way out: nothing is sent to them any more. */
+void deploy_stop(struct deploys *deploys)
+{
+    static const char reason[] = "the server is stopping";
+
+    switch (deploys->phase) {
+    case PHASE_IDLE:
+        break;
+    case PHASE_TRIAL:
+        give_trial_up(deploys);
+        break;
+    case PHASE_START:
+        deploy_conclude(deploys, OUTCOME_FAILED, NULL, reason);
+        break;
+    case PHASE_PREPARE:
+        if (!deploy_canary_is_live(deploys)) {
+            abort_all(deploys, OUTCOME_FAILED, reason);
+            break;
+        }
+        /* fall through */
+    case PHASE_CANARY:
+        deploy_canary_close(deploys, false, reason);
+        /* fall through */
+    case PHASE_TAKE_BACK:
+        deploy_conclude(deploys, OUTCOME_ROLLED_BACK, NULL,
+                        deploys->why != NULL ? deploys->why : reason);
+        break;
+    case PHASE_COMMIT:
+    case PHASE_UNLOAD:
+        deploy_finish(deploys);
+        break;
+    }
 }

@@ -14,6 +14,7 @@
 #include "master/bringup.h"
 #include "master/deploy.h"
 #include "master/master.h"
+#include "master/relay.h"
 #include "master/roll.h"
 #include "master/sentence.h"
 #include "master/spawn.h"
@@ -54,14 +55,13 @@ void life_stop(struct worker *worker)
 }
 
 /* From now on it is on its way out, whoever wanted that. */
-static void begin_leaving(struct worker *worker)
+static void begin_leaving(struct worker *worker, uint64_t limit)
 {
-    uint64_t deadline = worker->pool->master->config->drain_timeout;
-
     worker->drained_at = clock_ns();
+    worker->drain_limit = limit;
     set_state(worker, SEAT_DRAINING);
     if (!worker->is_reaped)
-        timer_arm(&worker->timer, deadline + STOP_GRACE); /* at the deadline it ends by itself */
+        timer_arm(&worker->timer, limit + STOP_GRACE); /* at the deadline it ends by itself */
     deploy_on_leaving(worker->pool->master->deploys, worker);
 }
 
@@ -75,9 +75,8 @@ void pool_drain(struct worker *worker)
         return;
     }
     worker->is_asked = true;
-    pool_send(worker, &(struct message){.type = MESSAGE_DRAIN,
-                                        .value = worker->pool->master->config->drain_timeout});
-    begin_leaving(worker);
+    relay_drain(worker->pool->master, worker, worker->pool->master->config->drain_timeout);
+    begin_leaving(worker, worker->pool->master->config->drain_timeout);
 }
 
 void pool_fail(struct worker *worker, const char *reason)
@@ -135,6 +134,7 @@ void life_free(struct worker *worker)
     event_del(&worker->timer);
     channel_free(worker->channel);
     hold_drop_all(&worker->holds);
+    edition_unref(worker->edition);
     free(worker->refusal);
     free(worker);
 }
@@ -201,7 +201,9 @@ static void on_deserted(struct worker *worker)
     set_state(worker, SEAT_DRAINING);
     timer_arm(&worker->timer, EXIT_GRACE);
     deploy_on_gone(worker->pool->master->deploys, worker, "closed its link");
-    if (!worker->is_extra)
+    if (roll_on_leaving(worker->pool->master, worker))
+        worker->is_replaced = true;
+    else if (!worker->is_extra)
         pool_plan_successor(worker->pool, worker);
     pool_balance(worker->pool);
 }
@@ -226,7 +228,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (worker->is_reaped) {
+    if (worker->is_reaped && worker->channel != NULL && channel_has_input(worker->channel)) {
+        /* Its last words, and connections that it has handed over, take their time. */
+        timer_arm(&worker->timer, REAP_GRACE);
+    } else if (worker->is_reaped) {
         bury(worker);
     } else if (worker->channel == NULL && worker->state != SEAT_DRAINING) {
         on_deserted(worker);
@@ -266,6 +271,7 @@ static void on_ready(struct worker *worker)
     event_del(&worker->timer);
     log_debug("%s pid %d is ready after %.3f s", pool_name(worker, name), (int)worker->pid,
               (double)(worker->ready_at - worker->spawned_at) / (double)NS_PER_SEC);
+    relay_on_ready(pool->master);
     roll_on_ready(pool->master, worker);
     master_on_ready(pool->master);
 }
@@ -278,7 +284,8 @@ static void on_left(struct worker *worker)
     if (worker->state == SEAT_DRAINING)
         return;
     log_info("%s pid %d drains unasked", pool_name(worker, name), (int)worker->pid);
-    begin_leaving(worker);
+    begin_leaving(worker, worker->edition->config->drain_timeout); /* as it does itself */
+    relay_offer(worker->pool->master, worker);
     if (roll_on_leaving(worker->pool->master, worker))
         worker->is_replaced = true;
     else if (!worker->is_extra)
@@ -308,7 +315,7 @@ static void on_message(struct channel *channel, const struct message *message, v
         on_cut(worker);
         return;
     }
-    if (message->app >= master->config->app_count)
+    if (message->app >= master->board->max_apps)
         return; /* only a worker that has gone mad */
     switch ((enum message_type)message->type) {
     case MESSAGE_PREPARED:
@@ -334,6 +341,9 @@ static void on_message(struct channel *channel, const struct message *message, v
         break;
     case MESSAGE_LEAVING:
         on_left(worker);
+        break;
+    case MESSAGE_CONNECTION:
+        relay_pass(master, worker, message);
         break;
     default:
         break;
@@ -375,8 +385,9 @@ static int start_process(struct worker *worker)
     }
     snprintf(title, sizeof(title), "reeve worker %u", worker->id);
     spawn.heritage = (struct heritage){
-        .config = master->config,
-        .listeners = master->listeners,
+        .config = worker->edition->config,
+        .listeners = worker->edition->listeners,
+        .master = getpid(),
         .board = master->board,
         .link = link[1],
         .id = worker->id,
@@ -388,7 +399,7 @@ static int start_process(struct worker *worker)
     return worker->pid == -1 ? -1 : 0;
 }
 
-struct worker *life_spawn(struct pool *pool, bool is_extra)
+struct worker *life_spawn(struct pool *pool, struct edition *edition, bool is_extra)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
     char name[POOL_NAME_MAX];
@@ -397,6 +408,7 @@ struct worker *life_spawn(struct pool *pool, bool is_extra)
         return NULL;
     LIST_INIT(&worker->holds);
     worker->pool = pool;
+    worker->edition = edition_ref(edition);
     worker->is_extra = is_extra;
     worker->id = pool_free_slot(pool);
     worker->incarnation = board_get(&seat_of(worker)->incarnation) + 1;
@@ -408,8 +420,19 @@ struct worker *life_spawn(struct pool *pool, bool is_extra)
     }
     TAILQ_INSERT_TAIL(&pool->workers, worker, link);
     take_seat(worker);
-    timer_arm(&worker->timer, pool->master->config->boot_timeout);
+    timer_arm(&worker->timer, edition->config->boot_timeout);
     log_debug("%s pid %d started", pool_name(worker, name), (int)worker->pid);
     bringup_begin(pool->master, worker);
     return worker;
+}
+
+int life_adopt(struct pool *pool, struct worker *worker, int link)
+{
+    worker->pool = pool;
+    evtimer_assign(&worker->timer, pool->master->base, on_timer, worker);
+    TAILQ_INSERT_TAIL(&pool->workers, worker, link);
+    if (link == -1)
+        return 0;
+    worker->channel = channel_new(pool->master->base, link, on_message, worker);
+    return worker->channel != NULL ? 0 : -1;
 }

@@ -10,23 +10,50 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sock.h"
+#include "base/stats.h"
 #include "base/version.h"
 #include "master/control.h"
 #include "master/deploy.h"
+#include "master/heir.h"
+#include "master/history.h"
 #include "master/listeners.h"
+#include "master/parts.h"
 #include "master/pool.h"
+#include "master/reconfigure.h"
 #include "master/roll.h"
 #include "master/sentence.h"
+#include "master/service.h"
 #include "master/signals.h"
+#include "master/timer.h"
+#include "master/trial.h"
+#include "master/upgrade.h"
+
+#define LEAVE_PAUSE (10 * NS_PER_MS)
+#define LEAVE_TRIES 50
 
 /* ---- the end ---- */
 
+/* Who waits for the verdict of what was cut short is still to hear it; but not for ever. */
+static void leave(evutil_socket_t fd, short what, void *arg)
+{
+    struct master *master = arg;
+
+    (void)fd;
+    (void)what;
+    if (control_is_flushed(master->control) || master->leave_tries++ == LEAVE_TRIES)
+        event_base_loopbreak(master->base);
+    else
+        timer_arm(&master->leaving, LEAVE_PAUSE);
+}
+
 static void break_when_done(struct master *master)
 {
-    if (master->is_stopping && pool_is_empty(master->pool) && !deploy_is_busy(master->deploys))
-        event_base_loopbreak(master->base);
+    if (master->is_stopping && pool_is_empty(master->pool) && master->action.receipt == NULL &&
+        master->trial == NULL && !evtimer_pending(&master->leaving, NULL))
+        timer_arm(&master->leaving, 0);
 }
 
 static void seek_end(struct master *master, enum urgency urgency)
@@ -41,8 +68,11 @@ static void seek_end(struct master *master, enum urgency urgency)
         /* Who comes now is refused at once and can go elsewhere; in the queue of a socket that
          * nobody accepts from he would wait for the end of the last worker. */
         listeners_shut(master->listening);
+        service_stopping(master->service);
         deploy_stop(master->deploys);
-        roll_stop(master);
+        reconfigure_stop(master, "the server is stopping");
+        upgrade_stop(master);
+        roll_stop(master, "the server is stopping");
     }
     if (urgency == URGENCY_GRACEFUL)
         pool_drain_all(master->pool);
@@ -61,6 +91,7 @@ void master_stop(struct master *master, bool is_graceful)
 void master_on_gone(struct master *master)
 {
     break_when_done(master);
+    master_show_status(master);
 }
 
 /* A start that fails is answered where it was asked for, too, when the log goes to a file. */
@@ -73,10 +104,11 @@ static void say_failure(const char *reason)
 
 void master_fail(struct master *master, const char *reason)
 {
-    if (master->is_stopping)
+    if (master->is_stopping || master->has_failed)
         return;
     master->has_failed = true;
     say_failure(reason);
+    deploy_fail_first(master->deploys, reason);
     seek_end(master, URGENCY_QUICK);
 }
 
@@ -95,13 +127,36 @@ void master_on_ready(struct master *master)
     char addresses[1024] = "";
     size_t length = 0;
 
+    master_show_status(master);
     if (master->is_ready || master->is_stopping || serving < pool_target(master->pool))
         return;
     master->is_ready = true;
+    deploy_on_ready(master->deploys);
     for (size_t i = 0; i < config->listen_count && length < sizeof(addresses); i++)
         length += (size_t)snprintf(addresses + length, sizeof(addresses) - length, "%s%s",
                                    i > 0 ? ", " : "", config->listens[i].address.text);
     log_info("ready: %u worker%s, listening on %s", serving, serving == 1 ? "" : "s", addresses);
+    service_ready(master->service);
+}
+
+void master_set_edition(struct master *master, struct edition *edition)
+{
+    edition_ref(edition);
+    edition_unref(master->edition);
+    master->edition = edition;
+    master->config = edition->config;
+}
+
+void master_show_status(struct master *master)
+{
+    struct stats *stats;
+
+    if (master->pool == NULL || !service_is_heard(master->service))
+        return;
+    stats = stats_new(master->board, master->config, clock_ns());
+    if (stats != NULL)
+        service_describe(master->service, stats, master->action.receipt != NULL);
+    stats_free(stats);
 }
 
 /* ---- signals ---- */
@@ -123,12 +178,14 @@ static void reap(struct master *master)
 
     /* One SIGCHLD may stand for several ends. */
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!pool_reap(master->pool, pid, status) && !deploy_reap(master->deploys, pid, status))
-            log_debug("an unknown child ended, pid %d", (int)pid);
+        if (!pool_reap(master->pool, pid, status) && !trial_reap(master->trial, pid, status) &&
+            !upgrade_reap(master->upgrade, pid, status))
+            log_debug("an unknown child ended, pid %d", (int)pid); /* pid 1 gets strangers, too */
+    break_when_done(master);
 }
 
-/* TERM said twice is graceful still: some send it to a process and then to its group. The second INT
- * or QUIT makes haste. */
+/* TERM said twice is graceful still: some send it to a process and then to its group. The second
+ * INT or QUIT makes haste. */
 static void stop_by_signal(struct master *master, const char *name, enum urgency urgency)
 {
     static const char *const how[] = {"", "stopping when all requests are done",
@@ -143,14 +200,29 @@ static void stop_by_signal(struct master *master, const char *name, enum urgency
     seek_end(master, urgency);
 }
 
-static void roll_by_signal(struct master *master)
+/* A server without a configuration file has nothing to read again: its workers are renewed. */
+static void reload_by_signal(struct master *master)
 {
-    const struct action_listener nobody = {.on_line = NULL};
-    const char *detail;
+    const struct action_listener nobody = {.requester = {.signal = "SIGHUP"}};
+    const char *detail = "";
+    enum action_start begun = master->config->path != NULL
+                                  ? action_reconfigure(master, &nobody, &detail)
+                                  : action_restart(master, 0, &nobody, &detail);
 
-    log_info("SIGHUP: the workers are restarted (the configuration is not read again yet)");
-    if (action_restart(master, nobody, &detail) != ACTION_BEGUN)
-        log_warnx("SIGHUP: nothing is done: %s", detail);
+    if (begun != ACTION_BEGUN)
+        log_warnx("SIGHUP: nothing is done: %s%s", detail,
+                  begun == ACTION_BUSY ? " is running" : "");
+}
+
+static void upgrade_by_signal(struct master *master)
+{
+    const struct action_listener nobody = {.requester = {.signal = "SIGUSR2"}};
+    const char *detail = "";
+    enum action_start begun = action_upgrade(master, NULL, &nobody, &detail);
+
+    if (begun != ACTION_BEGUN)
+        log_warnx("SIGUSR2: nothing is done: %s%s", detail,
+                  begun == ACTION_BUSY ? " is running" : "");
 }
 
 static void scale_by_signal(struct master *master, int by)
@@ -183,14 +255,14 @@ static void on_signal(int number, void *arg)
         stop_by_signal(master, "SIGQUIT", URGENCY_QUICK);
         break;
     case SIGHUP:
-        roll_by_signal(master);
+        reload_by_signal(master);
         break;
     case SIGUSR1:
         log_info("SIGUSR1: log files are opened again");
         master_reopen_logs(master);
         break;
     case SIGUSR2:
-        log_warnx("SIGUSR2: upgrading the binary is not possible yet");
+        upgrade_by_signal(master);
         break;
     case SIGTTIN:
         scale_by_signal(master, 1);
@@ -203,75 +275,7 @@ static void on_signal(int number, void *arg)
     }
 }
 
-/* ---- set-up, in the order of what refuses most ---- */
-
-static struct event_base *make_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base;
-
-    if (config == NULL)
-        return NULL;
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
-    base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
-/* What the outside can refuse: folders, addresses. 0, or -1 with a sentence. */
-static int take_places(struct master *master, struct config *config, char **error_out)
-{
-    if (home_open(&master->home, config->state_dir, error_out) != 0)
-        return -1;
-    if (master->home.is_private)
-        log_warnx("no state_dir: staged modules are kept in %s until the end", master->home.folder);
-    master->spool = master->home.spool;
-    master->listening = listeners_open(config, error_out);
-    if (master->listening == NULL)
-        return -1;
-    master->listeners = listeners_fds(master->listening);
-    if (config->pid_file != NULL)
-        return home_write_pid(&master->home, config->pid_file, error_out);
-    return 0;
-}
-
-/* What only a machine at its end refuses. */
-static int make_parts(struct master *master, char **error_out)
-{
-    const struct config *config = master->config;
-
-    master->base = make_base();
-    if (master->base == NULL)
-        return sentence_set(error_out, "the event loop cannot be made");
-    master->board = board_create(config->max_workers, config->max_apps, &master->board_fd);
-    if (master->board == NULL)
-        return sentence_set(error_out, "the scoreboard cannot be made: %s", strerror(errno));
-    master->signals = signals_open(master->base, on_signal, master);
-    if (master->signals == NULL)
-        return sentence_set(error_out, "signals cannot be received: %s", strerror(errno));
-    master->pool = pool_new(master);
-    master->deploys = deploys_new(master);
-    if (master->pool == NULL || master->deploys == NULL)
-        return sentence_set(error_out, "memory has run out");
-    return 0;
-}
-
-static void dismantle(struct master *master)
-{
-    control_free(master->control);
-    deploys_free(master->deploys); /* before the pool: what it waits for is the pool's */
-    pool_free(master->pool);
-    signals_close(master->signals);
-    if (master->board != NULL) {
-        board_detach(master->board);
-        close(master->board_fd);
-    }
-    if (master->base != NULL)
-        event_base_free(master->base);
-    listeners_free(master->listening);
-    home_close(&master->home);
-    libevent_global_shutdown();
-}
+/* ---- the whole ---- */
 
 static int serve(struct master *master, struct config *config)
 {
@@ -282,31 +286,97 @@ static int serve(struct master *master, struct config *config)
                      "another server answers at its control socket %s: give one of them "
                      "another path (control, --control)",
                      config->control);
-    if (error != NULL || take_places(master, config, &error) != 0 ||
-        make_parts(master, &error) != 0) {
+    if (error != NULL || parts_take_places(master, config, &error) != 0 ||
+        parts_make_board(master, &error) != 0 ||
+        parts_make(master, on_signal, leave, &error) != 0) {
         say_failure(sentence_or(error));
         free(error);
         return 1;
     }
     log_info("reeve %s, pid %d", REEVE_VERSION, (int)getpid());
     master->control = control_new(master);
+    home_tell(&master->home, master->control == NULL);
+    service_watch(master->service, master->base);
     deploy_first(master->deploys);
     event_base_dispatch(master->base);
     log_info("stopped");
     return master->has_failed ? 1 : 0;
 }
 
-int master_main(struct config *config)
+static void begin(struct master *master, struct config *config, const struct self *self)
 {
-    struct master master = {.config = config, .board_fd = -1, .home = {.lock = -1}};
+    *master = (struct master){.self = self, .config = config, .board_fd = -1, .home = {.lock = -1}};
+    log_set_role("master");
+    master->edition = edition_new(config, NULL);
+    if (master->edition == NULL)
+        fatalx("memory has run out");
+}
+
+int master_main(struct config *config, const struct self *self)
+{
+    struct master master;
     int status;
 
-    log_set_role("master");
+    begin(&master, config, self);
     if (log_open(config->log_file, config->log_level) != 0)
         fatal("log_file %s", config->log_file);
     sock_raise_descriptor_limit(); /* connections are descriptors: the soft limit is no wish of
                                       anybody's */
     status = serve(&master, config);
-    dismantle(&master);
+    parts_free(&master);
     return status;
+}
+
+/* ---- going on after an exec in place ---- */
+
+static int take_over(struct master *master, const struct succession *succession, char **error_out)
+{
+    if (heir_compare(succession, master->edition->config, error_out) != 0 ||
+        heir_take_places(master, succession, error_out) != 0 ||
+        heir_take_board(master, succession, error_out) != 0)
+        return -1;
+    parts_own_history(master);
+    master->service = service_open();
+    if (master->service == NULL)
+        return sentence_set(error_out, "memory has run out");
+    if (parts_make(master, on_signal, leave, error_out) != 0)
+        return -1;
+    return heir_take_state(master, succession, error_out);
+}
+
+/* The check should have found it. The workers finish what they have; nothing is removed, since they
+ * may still need it. */
+static void abandon(const char *reason) __attribute__((noreturn));
+static void abandon(const char *reason)
+{
+    log_error("the new binary cannot go on: %s; the workers finish what they have",
+              sentence_or(reason));
+    _exit(1);
+}
+
+int master_resume(struct config *config, const struct self *self, int document)
+{
+    struct master master;
+    struct succession succession = {.format = 0};
+    char *error = NULL;
+
+    begin(&master, config, self);
+    if (log_open(config->log_file, config->log_level) != 0)
+        log_warn("log_file %s; the log goes to stderr", config->log_file);
+    sock_raise_descriptor_limit();
+    if (succession_read(document, &succession, &error) != 0 || succession.pid != getpid())
+        abandon(error != NULL ? error : "its state is another process's");
+    if (take_over(&master, &succession, &error) != 0)
+        abandon(error);
+    close(document);
+    master.is_ready = true;
+    master_set_history_limits(&master);
+    service_watch(master.service, master.base);
+    upgrade_go_on(&master, succession.version);
+    succession_fini(&succession);
+    reap(&master); /* who has ended during the exec */
+    event_base_dispatch(master.base);
+    log_info("stopped");
+    parts_free(&master);
+    return 0;
 }

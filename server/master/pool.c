@@ -138,9 +138,9 @@ void pool_kill_all(struct pool *pool)
     }
 }
 
-struct worker *pool_spawn_extra(struct pool *pool)
+struct worker *pool_spawn_extra(struct pool *pool, struct edition *edition)
 {
-    return pool_has_free_slot(pool) ? life_spawn(pool, true) : NULL;
+    return pool_has_free_slot(pool) ? life_spawn(pool, edition, true) : NULL;
 }
 
 bool pool_reap(struct pool *pool, pid_t pid, int status)
@@ -213,7 +213,7 @@ void pool_balance(struct pool *pool)
     for (staying = count_staying(pool); staying > pool->target; staying--)
         pool_drain(most_dispensable(pool));
     for (; staying + pool->held_back < pool->target && pool_has_free_slot(pool); staying++) {
-        if (life_spawn(pool, false) == NULL) {
+        if (life_spawn(pool, pool->master->edition, false) == NULL) {
             /* No process to be had: that passes, but not by trying at once. */
             hold_back(pool, pool->target - staying - pool->held_back, NS_PER_SEC);
             return;

@@ -14,6 +14,7 @@
 #include "base/board.h"
 #include "base/channel.h"
 #include "master/build.h"
+#include "master/edition.h"
 
 struct master;
 struct pool;
@@ -22,7 +23,8 @@ struct pool;
 struct worker {
     TAILQ_ENTRY(worker) link;
     struct pool *pool;
-    unsigned id; /* its slot */
+    struct edition *edition; /* what it was made with: a reference */
+    unsigned id;             /* its slot */
     uint64_t incarnation;
     pid_t pid;
     enum seat_state state;   /* as on the board; never SEAT_EMPTY */
@@ -31,12 +33,14 @@ struct worker {
     bool is_extra;           /* beside the one it is to replace: not counted against the target */
     bool is_current;         /* has been sent every app's current build and START */
     bool was_ready;
-    bool is_asked;    /* its end is wanted: drained, stopped or killed by us */
-    bool is_replaced; /* it ended unasked, and its successor is spawned or planned */
+    bool is_asked;             /* its end is wanted: drained, stopped or killed by us */
+    bool is_replaced;          /* it ended unasked, and its successor is spawned or planned */
+    bool has_lost_connections; /* that it handed on; said already */
     bool is_reaped;
     bool is_late;                              /* had to be killed: it did not end in time */
     int status;                                /* wait status, once is_reaped */
     uint64_t spawned_at, ready_at, drained_at; /* clock_ns(); 0: not yet */
+    uint64_t drain_limit;                      /* ns that its drain may take */
     uint64_t suspected_at; /* clock_ns(): of hanging, while it serves; 0: it is not */
     struct event timer;    /* the next deadline, by state: ready, ended */
     char *refusal;         /* why it was never ready; NULL: it did not say */
@@ -50,6 +54,8 @@ void pool_start(struct pool *pool, unsigned target);
 /* How many serving workers are wanted: 1 to the scoreboard's max_workers, else nothing changes and
  * the answer is false. The pool spawns or drains towards it. */
 bool pool_set_target(struct pool *pool, unsigned target);
+/* Spawns or drains towards the target. */
+void pool_balance(struct pool *pool);
 unsigned pool_target(const struct pool *pool);
 unsigned pool_count(const struct pool *pool, unsigned state);
 bool pool_is_empty(const struct pool *pool);
@@ -62,7 +68,7 @@ bool pool_is_staying(const struct worker *worker);
 
 /* One more worker beside those that are wanted; it counts once is_extra is taken off it. NULL when
  * there is no free slot or no process to be had. */
-struct worker *pool_spawn_extra(struct pool *pool);
+struct worker *pool_spawn_extra(struct pool *pool, struct edition *edition);
 bool pool_has_free_slot(const struct pool *pool);
 
 /* 0, or -1 when it has gone, which is told by other ways soon. */

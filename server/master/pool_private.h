@@ -1,5 +1,5 @@
-/* pool_private.h: pool.c (how many workers) and life.c (one of them) are one part behind pool.h; this
- * is what they ask of each other. */
+/* pool_private.h: pool.c (how many workers) and life.c (one of them) are one part behind pool.h;
+ * this is what they ask of each other, and what bequest.c and heir.c carry over an exec. */
 #ifndef MASTER_POOL_PRIVATE_H
 #define MASTER_POOL_PRIVATE_H
 
@@ -22,8 +22,6 @@ struct pool {
 
 /* ---- pool.c ---- */
 
-/* Spawns or drains towards the target. */
-void pool_balance(struct pool *pool);
 /* A worker ended unasked: its successor is spawned by the next pool_balance, or after a delay. */
 void pool_plan_successor(struct pool *pool, struct worker *worker);
 /* The lowest free slot; max_workers: there is none. */
@@ -33,11 +31,15 @@ unsigned pool_free_slot(const struct pool *pool);
 
 /* A process in the lowest free slot, of which there is one; it is in the pool's list at once. NULL,
  * after a warning, when there is none to be had. */
-struct worker *life_spawn(struct pool *pool, bool is_extra);
+struct worker *life_spawn(struct pool *pool, struct edition *edition, bool is_extra);
 /* MESSAGE_STOP, and SIGKILL a second later. */
 void life_stop(struct worker *worker);
 void life_kill(const struct worker *worker);
 void life_on_reaped(struct worker *worker, int status);
+/* After an exec in place: one that the former image spawned, on the heap and filled in but for the
+ * loop's part; `link` -1: it has closed its end. In the pool's list from now on. 0, or -1 with
+ * errno. */
+int life_adopt(struct pool *pool, struct worker *worker, int link);
 /* Without a word to anybody: for pool_free. */
 void life_free(struct worker *worker);
 

@@ -157,7 +157,49 @@ static void put_workers(cJSON *object, const struct report_source *from)
     }
 }
 
-static void put_app(cJSON *object, const struct stats_app *app)
+static const struct config_app *find_config_app(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->app_count; i++) {
+        if (strcmp(config->apps[i].name, name) == 0)
+            return &config->apps[i];
+    }
+    return NULL;
+}
+
+static void put_holders(cJSON *object, const struct report_source *from,
+                        const struct stats_app *app, uint64_t generation)
+{
+    const struct config_app *config = find_config_app(from->config, app->name);
+
+    if (config != NULL)
+        cJSON_AddItemToObject(
+            object, "by",
+            report_holders(&app->holders, from->pool, config->column, generation, config->module));
+}
+
+/* Those of which there are no figures any more. The rows of one stand together. */
+static void put_older(cJSON *generations, const struct report_source *from,
+                      const struct stats_app *app)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < app->holders.count; i++) {
+        uint64_t generation = app->holders.items[i].generation;
+        cJSON *item;
+
+        if (generation == last || generation == app->latest[0].generation ||
+            generation == app->latest[1].generation)
+            continue;
+        last = generation;
+        item = cJSON_CreateObject();
+        put_count(item, "generation", generation);
+        put_count(item, "held", holder_list_count(&app->holders, generation));
+        put_holders(item, from, app, generation);
+        cJSON_AddItemToArray(generations, item);
+    }
+}
+
+static void put_app(cJSON *object, const struct report_source *from, const struct stats_app *app)
 {
     cJSON *generations;
 
@@ -169,8 +211,10 @@ static void put_app(cJSON *object, const struct stats_app *app)
 
         put_table(item, &stats_generation_table, &app->latest[i]);
         put_column(item, &app->latest[i]);
+        put_holders(item, from, app, app->latest[i].generation);
         cJSON_AddItemToArray(generations, item);
     }
+    put_older(generations, from, app);
 }
 
 static void put_apps(cJSON *object, const struct report_source *from)
@@ -178,7 +222,8 @@ static void put_apps(cJSON *object, const struct report_source *from)
     cJSON *apps = cJSON_AddObjectToObject(object, "applications");
 
     for (size_t i = 0; i < from->stats->app_count; i++)
-        put_app(cJSON_AddObjectToObject(apps, from->stats->apps[i].name), &from->stats->apps[i]);
+        put_app(cJSON_AddObjectToObject(apps, from->stats->apps[i].name), from,
+                &from->stats->apps[i]);
 }
 
 /* Which apps there are, without their figures. */
@@ -230,15 +275,6 @@ cJSON *report_apps(const struct report_source *from)
     return report;
 }
 
-static const struct config_app *find_config_app(const struct config *config, const char *name)
-{
-    for (size_t i = 0; i < config->app_count; i++) {
-        if (strcmp(config->apps[i].name, name) == 0)
-            return &config->apps[i];
-    }
-    return NULL;
-}
-
 cJSON *report_app(const struct report_source *from, const char *name)
 {
     for (size_t i = 0; i < from->stats->app_count; i++) {
@@ -251,7 +287,7 @@ cJSON *report_app(const struct report_source *from, const char *name)
         report = cJSON_CreateObject();
         put_text(report, "name", app->name);
         put_text(report, "module", config == NULL ? NULL : config->module);
-        put_app(report, app);
+        put_app(report, from, app);
         return report;
     }
     return NULL;

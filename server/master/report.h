@@ -11,10 +11,13 @@
 #include "base/config.h"
 #include "base/stats.h"
 
+struct pool;
+
 struct report_source {
     const struct stats *stats;
     const struct config *config;
     const int *listeners; /* one for each of config->listens; NULL: not known */
+    struct pool *pool;    /* knows the files of generations; NULL: places stay numbers */
 };
 
 /* Each makes one answer, to be freed by the caller; NULL when memory has run out. */
@@ -27,6 +30,12 @@ cJSON *report_config(const struct report_source *from);  /* what is in force, de
 /* One app, as under its name in report_apps, with its name and module; NULL when there is none of
  * that name too. */
 cJSON *report_app(const struct report_source *from, const char *name);
+
+/* What keeps `generation` of the app in that column loaded, one object for each kind and place; the
+ * list may be of one worker. `pool` as above; `module` is the app's file, whose name stands where a
+ * place has none. */
+cJSON *report_holders(const struct holder_list *holders, struct pool *pool, unsigned app,
+                      uint64_t generation, const char *module);
 
 /* The i-th listening socket. False: its queue is not known. */
 bool report_socket(const struct report_source *from, size_t i, struct stats_socket *socket_out);

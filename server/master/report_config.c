@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-enum kind { COUNT, SIZE, BYTES, SECONDS, SWITCH, TEXT, LEVEL, FORMAT };
+enum kind { COUNT, SIZE, BYTES, SECONDS, SWITCH, TEXT, LEVEL, FORMAT, FALLBACK };
 
 static const struct key {
     const char *name;
@@ -22,6 +22,8 @@ static const struct key {
     KEY(TEXT, log_file),          KEY(LEVEL, log_level),        KEY(TEXT, access_log),
     KEY(FORMAT, access_format),   KEY(SECONDS, boot_timeout),   KEY(SECONDS, prepare_timeout),
     KEY(SECONDS, drain_timeout),  KEY(SECONDS, unload_wait),    KEY(SECONDS, hang_timeout),
+    KEY(SECONDS, unload_timeout), KEY(SECONDS, upgrade_timeout), KEY(COUNT, max_unavailable),
+    KEY(COUNT, keep),             KEY(COUNT, keep_receipts),    KEY(FALLBACK, fallback),
     KEY(SECONDS, head_timeout),   KEY(SECONDS, body_timeout),   KEY(SECONDS, keep_alive),
     KEY(SECONDS, write_timeout),  KEY(SIZE, max_head),          KEY(SIZE, max_target),
     KEY(COUNT, max_headers),      KEY(BYTES, max_body),         KEY(COUNT, max_connections),
@@ -30,9 +32,10 @@ static const struct key {
     /* clang-format on */
 };
 
-/* In the order of enum log_level and enum access_format. */
+/* In the order of their enums. */
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const format_names[] = {"combined", "json"};
+static const char *const fallback_names[] = {"none", "last-good"};
 
 static void put_text(cJSON *object, const char *name, const char *text)
 {
@@ -71,6 +74,9 @@ static void put_key(cJSON *object, const struct key *key, const struct config *c
         break;
     case FORMAT:
         put_text(object, key->name, format_names[*(const enum access_format *)field]);
+        break;
+    case FALLBACK:
+        put_text(object, key->name, fallback_names[*(const enum fallback *)field]);
         break;
     }
 }

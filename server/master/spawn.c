@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -87,9 +89,20 @@ static void settle_stdio(int output)
     }
 }
 
-static void be_child(const struct spawn *spawn) __attribute__((noreturn));
-static void be_child(const struct spawn *spawn)
+/* While a configuration is rolled out the master's own log is still the former one's. */
+static void settle_log(const struct spawn *spawn)
 {
+    const struct config *config = spawn->heritage.config;
+
+    if (spawn->output == -1 && !log_is_as(config->log_file, config->log_level) &&
+        log_open(config->log_file, config->log_level) != 0)
+        log_warn("log_file %s; this worker goes on with the former one", config->log_file);
+}
+
+static void be_child(const void *arg) __attribute__((noreturn));
+static void be_child(const void *arg)
+{
+    const struct spawn *spawn = arg;
     int status = 0;
 
     setpgid(0, 0); /* Ctrl-C in a terminal is for the master */
@@ -97,6 +110,7 @@ static void be_child(const struct spawn *spawn)
     close_others(&spawn->heritage);
     prctl(PR_SET_NAME, spawn->title);
     log_set_role(spawn->role);
+    settle_log(spawn);
     signals_reset();
     if (spawn->first != NULL)
         status = spawn->first(spawn->arg);
@@ -107,7 +121,36 @@ static void be_child(const struct spawn *spawn)
     exit(status);
 }
 
-pid_t spawn_child(const struct spawn *spawn)
+struct start { /* of a program */
+    const struct program *program;
+    pid_t master;
+};
+
+/* What is the master's closes itself: all of it is close-on-exec. */
+static void be_program(const void *arg) __attribute__((noreturn));
+static void be_program(const void *arg)
+{
+    const struct start *start = arg;
+    const struct program *program = start->program;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != start->master)
+        _exit(1); /* it was gone before the call */
+    if (null != -1)
+        dup2(null, STDIN_FILENO);
+    dup2(program->output, STDOUT_FILENO);
+    dup2(program->errors, STDERR_FILENO);
+    for (size_t i = 0; i < program->kept_count; i++)
+        fcntl(program->kept[i], F_SETFD, 0);
+    signals_reset();
+    execv(program->argv[0], program->argv);
+    dprintf(STDERR_FILENO, "%s\n", strerror(errno));
+    _exit(SPAWN_NOT_EXECUTED);
+}
+
+static pid_t fork_child(void (*be)(const void *arg), const void *arg)
 {
     sigset_t before;
     pid_t pid;
@@ -117,11 +160,23 @@ pid_t spawn_child(const struct spawn *spawn)
     signals_block_all(&before);
     pid = fork();
     if (pid == 0)
-        be_child(spawn);
+        be(arg);
     error = errno;
     signals_restore(&before);
     if (pid > 0)
         setpgid(pid, pid); /* by both: whoever comes first, a kill of the group finds it */
     errno = error;
     return pid;
+}
+
+pid_t spawn_child(const struct spawn *spawn)
+{
+    return fork_child(be_child, spawn);
+}
+
+pid_t spawn_program(const struct program *program)
+{
+    const struct start start = {program, getpid()};
+
+    return fork_child(be_program, &start);
 }
