@@ -1,5 +1,4 @@
-/* act.c: the verbs that change something. What takes long is followed line by line to its verdict,
- * from which the exit status is made. */
+/* act.c: the verbs that change something at once. What takes long is in deploy.c. */
 #include "commands.h"
 
 #include <errno.h>
@@ -12,170 +11,6 @@
 
 #include "json.h"
 #include "request.h"
-
-/* ---- following an action ---- */
-
-struct following {
-    struct ctl *ctl;
-    cJSON *verdict;   /* the last line; NULL: not yet */
-    bool has_changed; /* a worker was drained: "nothing was changed" is no longer true */
-};
-
-static bool on_line(char *line, void *arg)
-{
-    struct following *following = arg;
-    const struct output *out = following->ctl->out;
-    cJSON *json = cJSON_Parse(line);
-    struct report report = {json, line};
-
-    if (json_at(json, "verdict") != NULL) {
-        out->verdict(&report);
-        cJSON_Delete(following->verdict);
-        following->verdict = json;
-        return true;
-    }
-    if (json != NULL)
-        out->progress(&report);
-    if (strcmp(json_text(json, "step"), "draining") == 0)
-        following->has_changed = true;
-    cJSON_Delete(json);
-    return true;
-}
-
-static enum exit_status status_of_outcome(const char *outcome)
-{
-    static const struct {
-        const char *outcome;
-        enum exit_status status;
-    } table[] = {
-        {"live", EXIT_DONE},
-        {"rejected", EXIT_REJECTED},       /* by the preflight */
-        {"aborted", EXIT_REJECTED},        /* by a worker */
-        {"rolled back", EXIT_ROLLED_BACK}, /* after it was live */
-    };
-
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (strcmp(table[i].outcome, outcome) == 0)
-            return table[i].status;
-    }
-    return EXIT_FAILED;
-}
-
-/* Of a reload: each application is a transaction of its own, so some may be live and others not. */
-static enum exit_status status_of_receipts(const cJSON *verdict)
-{
-    const cJSON *receipt;
-    enum exit_status worst = status_of_outcome(json_text(verdict, "verdict"));
-    int live = 0, others = 0;
-
-    cJSON_ArrayForEach (receipt, json_at(verdict, "receipts")) {
-        if (status_of_outcome(json_text(receipt, "outcome")) == EXIT_DONE)
-            live++;
-        else
-            others++;
-    }
-    return live > 0 && others > 0 ? EXIT_PARTIAL : worst;
-}
-
-static enum exit_status status_of_restart(const struct following *following)
-{
-    const char *verdict = json_text(following->verdict, "verdict");
-
-    if (strcmp(verdict, "done") == 0)
-        return EXIT_DONE;
-    if (strcmp(verdict, "timed out") == 0 || following->has_changed)
-        return EXIT_PARTIAL;
-    return EXIT_FAILED;
-}
-
-/* Without waiting: that it has begun is all there is to say. */
-static enum exit_status begun(struct ctl *ctl)
-{
-    ctl->out->done(&(struct report){NULL, "{\"begun\":true}"}, "begun; it goes on in the server");
-    return EXIT_DONE;
-}
-
-/* Unless it is over before it has properly begun. */
-static bool on_first_line(char *line, void *arg)
-{
-    if (strstr(line, "\"verdict\"") != NULL)
-        on_line(line, arg);
-    return false;
-}
-
-/* EXIT_DONE with following->verdict set, unless ctl says not to wait for it. */
-static enum exit_status follow(struct following *following, const char *path)
-{
-    struct ctl *ctl = following->ctl;
-    struct wish wish = {.method = "POST", .path = path, .is_action = true};
-    struct client_answer answer;
-    enum exit_status status;
-    cJSON *json;
-
-    wish.on_line = ctl->has_flag ? on_first_line : on_line;
-    wish.arg = following;
-    client_catch_interrupt();
-    status = request(ctl, &wish, &answer, &json);
-    cJSON_Delete(json);
-    client_answer_free(&answer);
-    if (status == EXIT_DONE && !ctl->has_flag && following->verdict == NULL) {
-        ctl->out->failure("no verdict", "the server ended the action without a verdict");
-        status = EXIT_PARTIAL;
-    }
-    return status;
-}
-
-/* One application's, or with NULL all of them. */
-static enum exit_status reload(struct ctl *ctl, const char *app)
-{
-    struct following following = {.ctl = ctl};
-    enum exit_status status;
-    char path[128];
-
-    snprintf(path, sizeof path, app == NULL ? "/v1/apps/reload" : "/v1/apps/%s/reload", app);
-    status = follow(&following, path);
-    if (status == EXIT_DONE)
-        status = following.verdict == NULL ? begun(ctl) : status_of_receipts(following.verdict);
-    cJSON_Delete(following.verdict);
-    return status;
-}
-
-enum exit_status run_reload(struct ctl *ctl)
-{
-    enum exit_status status;
-
-    if (ctl->argc == 0)
-        return reload(ctl, NULL);
-    if (ctl->has_flag && ctl->argc > 1) {
-        ctl->out->failure("usage",
-                          "--no-wait can begin one deployment: that of one APP, or of all");
-        return EXIT_USAGE;
-    }
-    for (int i = 0; i < ctl->argc; i++) {
-        if (!request_is_app_name(ctl->argv[i])) {
-            ctl->out->failure("no such application",
-                              "an application's name is letters, digits, - and _");
-            return EXIT_FAILED;
-        }
-    }
-    for (int i = 0; i < ctl->argc; i++) {
-        status = reload(ctl, ctl->argv[i]);
-        if (status != EXIT_DONE) /* those before are live; those behind were not begun */
-            return i > 0 && status != EXIT_INTERRUPTED ? EXIT_PARTIAL : status;
-    }
-    return EXIT_DONE;
-}
-
-enum exit_status run_restart(struct ctl *ctl)
-{
-    struct following following = {.ctl = ctl};
-    enum exit_status status = follow(&following, "/v1/workers/restart");
-
-    if (status == EXIT_DONE)
-        status = following.verdict == NULL ? begun(ctl) : status_of_restart(&following);
-    cJSON_Delete(following.verdict);
-    return status;
-}
 
 /* ---- at once ---- */
 
@@ -229,6 +64,28 @@ enum exit_status run_reopen(struct ctl *ctl)
     return status;
 }
 
+enum exit_status run_cancel(struct ctl *ctl)
+{
+    struct wish wish = {.method = "POST", .path = "/v1/deploys/cancel"};
+    struct client_answer answer;
+    char sentence[128];
+    cJSON *json;
+    enum exit_status status = request(ctl, &wish, &answer, &json);
+    double deploy = json_number(json, "cancelled");
+
+    if (deploy > 0)
+        snprintf(sentence, sizeof sentence,
+                 "deployment %.0f is given up; `reevectl show %.0f` tells how it ends", deploy,
+                 deploy);
+    else
+        snprintf(sentence, sizeof sentence, "the running deployment is given up");
+    if (status == EXIT_DONE)
+        ctl->out->done(&(struct report){json, answer.text}, sentence);
+    cJSON_Delete(json);
+    client_answer_free(&answer);
+    return status;
+}
+
 /* ---- stop ---- */
 
 /* The server's process is watched from before it is told, so that its end cannot be missed. */
@@ -257,7 +114,7 @@ enum exit_status run_stop(struct ctl *ctl)
     enum exit_status status;
     char sentence[64], json[64];
 
-    wish.body = ctl->has_flag ? "{\"graceful\":false}" : "{\"graceful\":true}";
+    wish.body = ctl->options[OPTION_NOW].is_given ? "{\"graceful\":false}" : "{\"graceful\":true}";
     client_catch_interrupt();
     status = request_open(ctl, &wish, &client);
     if (status != EXIT_DONE)

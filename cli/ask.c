@@ -49,17 +49,81 @@ enum exit_status run_config(struct ctl *ctl)
     return ask(ctl, "/v1/config", ctl->out->config);
 }
 
+/* A number is a deployment, a name an application. */
 enum exit_status run_show(struct ctl *ctl)
 {
+    const char *what = ctl->argv[0];
+    double number;
     char path[128];
 
-    if (!request_is_app_name(ctl->argv[0])) {
-        ctl->out->failure("no such application",
-                          "an application's name is letters, digits, - and _");
+    if (option_number(what, &number)) {
+        snprintf(path, sizeof path, "/v1/deploys/%.0f", number);
+        return ask(ctl, path, ctl->out->receipt);
+    }
+    if (!request_is_app_name(what))
+        return request_no_such_app(ctl);
+    snprintf(path, sizeof path, "/v1/apps/%s", what);
+    return ask(ctl, path, ctl->out->app);
+}
+
+/* ---- history ---- */
+
+static bool has_app(const cJSON *receipt, const char *name)
+{
+    const cJSON *app;
+
+    cJSON_ArrayForEach (app, json_at(receipt, "apps")) {
+        if (json_is(app, "app", name))
+            return true;
+    }
+    return false;
+}
+
+/* Leaves the latest `limit` of those that `name` has a part in; NULL: any. */
+static void sift(cJSON *deploys, const char *name, double limit)
+{
+    int count = cJSON_GetArraySize(deploys);
+
+    for (int i = count - 1; i >= 0; i--) {
+        if (limit >= 1 && (name == NULL || has_app(cJSON_GetArrayItem(deploys, i), name)))
+            limit--;
+        else
+            cJSON_DeleteItemFromArray(deploys, i);
+    }
+}
+
+static enum exit_status show_history(struct ctl *ctl, cJSON *json)
+{
+    const struct option_value *limit = &ctl->options[OPTION_LIMIT];
+    cJSON *deploys = cJSON_GetObjectItemCaseSensitive(json, "deploys");
+    char *text;
+
+    sift(deploys, ctl->argv[0], limit->is_given ? limit->number : 1e9);
+    text = cJSON_PrintUnformatted(json);
+    if (text == NULL) {
+        ctl->out->failure("failed", "memory has run out");
         return EXIT_FAILED;
     }
-    snprintf(path, sizeof path, "/v1/apps/%s", ctl->argv[0]);
-    return ask(ctl, path, ctl->out->app);
+    ctl->out->history(&(struct report){json, text});
+    cJSON_free(text);
+    return EXIT_DONE;
+}
+
+enum exit_status run_history(struct ctl *ctl)
+{
+    struct wish wish = {.method = "GET", .path = "/v1/deploys"};
+    struct client_answer answer;
+    enum exit_status status;
+    cJSON *json;
+
+    if (ctl->argc > 0 && !request_is_app_name(ctl->argv[0]))
+        return request_no_such_app(ctl);
+    status = request(ctl, &wish, &answer, &json);
+    if (status == EXIT_DONE)
+        status = show_history(ctl, json);
+    cJSON_Delete(json);
+    client_answer_free(&answer);
+    return status;
 }
 
 static void show_app_names(const struct report *report)
@@ -67,7 +131,7 @@ static void show_app_names(const struct report *report)
     const cJSON *app;
 
     cJSON_ArrayForEach (app, json_at(report->json, "applications")) {
-        puts(app->string);
+        puts(json_name(app));
     }
 }
 
@@ -89,16 +153,17 @@ enum exit_status run_version(struct ctl *ctl)
 {
     struct wish wish = {.method = "GET", .path = "/v1/status"};
     struct client_answer answer = {.text = NULL};
-    struct ctl quiet = *ctl;
+    const struct output *out = ctl->out;
     cJSON *json, *own = cJSON_CreateObject();
     char sentence[128], *text;
 
-    quiet.out = &silent;
-    if (request(&quiet, &wish, &answer, &json) != EXIT_DONE)
+    ctl->out = &silent;
+    if (request(ctl, &wish, &answer, &json) != EXIT_DONE)
         snprintf(sentence, sizeof sentence, "reevectl %s", REEVE_VERSION);
     else
         snprintf(sentence, sizeof sentence, "reevectl %s\nreeve %s, pid %.0f", REEVE_VERSION,
                  json_text(json, "version"), json_number(json, "pid"));
+    ctl->out = out;
     cJSON_AddStringToObject(own, "reevectl", REEVE_VERSION);
     cJSON_AddItemToObject(own, "reeve",
                           json == NULL ? cJSON_CreateNull()

@@ -73,6 +73,16 @@ static enum client_end wait_for(const struct client *client, int fd, short event
     }
 }
 
+enum client_end client_pause(double seconds)
+{
+    struct timespec span = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    sigset_t none;
+
+    sigemptyset(&none);
+    ppoll(NULL, 0, &span, &none);
+    return was_interrupted ? CLIENT_INTERRUPTED : CLIENT_DONE;
+}
+
 /* ---- connecting ---- */
 
 static enum client_end fail(struct client *client, const char *format, ...)
@@ -103,42 +113,54 @@ static enum client_end end_of_errno(struct client *client, const char *doing)
     case EPIPE:
     case ECONNRESET:
         return CLIENT_LOST;
-    case EAGAIN: /* connect, with SO_SNDTIMEO: its queue is full */
-        return CLIENT_TIMED_OUT;
     default:
         return fail(client, "%s: %s", doing, strerror(errno));
     }
 }
 
-/* Connecting blocks while the server's queue is full; the kernel keeps the time. */
-static void limit_connecting(const struct client *client)
+/* While the server's queue is full a Unix socket says EAGAIN and nothing tells when it has room: so
+ * it is tried again, with Ctrl-C heeded meanwhile. */
+static enum client_end connect_to(struct client *client, const struct sockaddr_un *address)
 {
-    struct timespec left = time_left(client->deadline);
-    struct timeval limit = {left.tv_sec, left.tv_nsec / 1000 + 1};
+    while (connect(client->fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+        enum client_end end;
 
-    if (client->deadline != 0)
-        setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+        if (errno != EAGAIN && errno != EINTR)
+            return end_of_errno(client, address->sun_path);
+        if (client->deadline != 0 && clock_ns() >= client->deadline)
+            return CLIENT_TIMED_OUT;
+        end = client_pause(0.02);
+        if (end != CLIENT_DONE)
+            return end;
+    }
+    return CLIENT_DONE;
 }
 
 enum client_end client_open(struct client *client, const char *path, double seconds)
 {
+    uint64_t span = (uint64_t)(seconds * (double)NS_PER_SEC);
+
+    return client_open_until(client, path, seconds > 0 ? clock_ns() + span : 0);
+}
+
+enum client_end client_open_until(struct client *client, const char *path, uint64_t deadline)
+{
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct ucred peer = {.pid = 0};
     socklen_t size = sizeof peer;
+    enum client_end end;
 
-    *client = (struct client){.fd = -1};
-    if (seconds > 0)
-        client->deadline = clock_ns() + (uint64_t)(seconds * (double)NS_PER_SEC);
+    *client = (struct client){.fd = -1, .deadline = deadline};
     if (strlen(path) >= sizeof address.sun_path)
         return fail(client, "%s: a socket's path may have %zu bytes", path,
                     sizeof address.sun_path - 1);
     memcpy(address.sun_path, path, strlen(path) + 1);
-    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (client->fd == -1)
         return end_of_errno(client, "socket");
-    limit_connecting(client);
-    if (connect(client->fd, (struct sockaddr *)&address, sizeof address) != 0)
-        return errno == EINTR ? CLIENT_INTERRUPTED : end_of_errno(client, path);
+    end = connect_to(client, &address);
+    if (end != CLIENT_DONE)
+        return end;
     if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
         client->server = peer.pid;
     return CLIENT_DONE;
@@ -226,13 +248,15 @@ static void take_lines(struct reading *reading)
 {
     struct client_answer *answer = reading->answer;
     char *line = answer->text, *end;
+    size_t left = answer->length;
 
-    while (!reading->is_enough && (end = strchr(line, '\n')) != NULL) {
+    while (!reading->is_enough && (end = memchr(line, '\n', left)) != NULL) {
         *end = '\0';
         reading->is_enough = !reading->on_line(line, reading->arg);
+        left -= (size_t)(end + 1 - line);
         line = end + 1;
     }
-    answer->length -= (size_t)(line - answer->text);
+    answer->length = left;
     memmove(answer->text, line, answer->length + 1);
 }
 
@@ -282,7 +306,7 @@ static enum client_end read_answer(struct client *client, struct reading *readin
         if (end != CLIENT_DONE)
             return end;
         n = recv(client->fd, buffer, sizeof buffer, 0);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n < 0)
             return end_of_errno(client, "reading");
@@ -350,6 +374,7 @@ enum client_end client_call(struct client *client, const char *method, const cha
         return fail(client, "memory has run out");
     reading.room = 1;
     end = send_request(client, method, path, body);
+    client->is_sent = end == CLIENT_DONE;
     /* A server that refuses a request unread has answered, though it takes no more of it. */
     if (end == CLIENT_DONE || end == CLIENT_LOST)
         end = read_answer(client, &reading);
@@ -369,6 +394,7 @@ int client_watch(const struct client *client)
 
 enum client_end client_wait_end(struct client *client, int pidfd)
 {
+    ssize_t n;
     char byte;
 
     if (pidfd != -1)
@@ -378,7 +404,8 @@ enum client_end client_wait_end(struct client *client, int pidfd)
 
         if (end != CLIENT_DONE)
             return end;
-        if (recv(client->fd, &byte, 1, 0) <= 0)
+        n = recv(client->fd, &byte, 1, 0);
+        if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
             return CLIENT_DONE;
     }
 }

@@ -22,6 +22,7 @@ struct client {
     int fd;            /* -1: not connected */
     pid_t server;      /* the master's process id; 0: in a pid namespace that is not ours */
     uint64_t deadline; /* clock_ns(); 0: none */
+    bool is_sent;      /* the whole request: the server may act on it, answered or not */
     char reason[160];
 };
 
@@ -38,6 +39,8 @@ typedef bool client_on_line(char *line, void *arg);
 
 /* Connects. `seconds` limit everything until client_close; 0: no limit. */
 enum client_end client_open(struct client *client, const char *path, double seconds);
+/* The same with a deadline of clock_ns(); 0: no limit. */
+enum client_end client_open_until(struct client *client, const char *path, uint64_t deadline);
 /* `body` is JSON, or NULL. One call a connection. */
 enum client_end client_call(struct client *client, const char *method, const char *path,
                             const char *body, client_on_line *on_line, void *arg,
@@ -47,6 +50,8 @@ enum client_end client_call(struct client *client, const char *method, const cha
 enum client_end client_wait_end(struct client *client, int pidfd);
 /* A descriptor that becomes readable when the server's process ends, or -1. */
 int client_watch(const struct client *client);
+/* CLIENT_DONE when so much time has gone by, or CLIENT_INTERRUPTED. */
+enum client_end client_pause(double seconds);
 void client_close(struct client *client);
 void client_answer_free(struct client_answer *answer);
 

@@ -5,21 +5,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "exit.h"
+#include "options.h"
 #include "output.h"
 
 struct command;
 
 /* One run of reevectl: what the command line said. */
 struct ctl {
-    const char *socket; /* NULL: where it is by custom */
-    double timeout;     /* seconds; 0: the verb's own */
+    const char *socket; /* NULL: where it is by custom, until first used */
+    char *found;        /* that place, once it was looked for; NULL */
     const struct output *out;
     const struct command *command;
-    bool has_flag; /* the verb's own was given */
-    int argc;      /* what stands behind the verb, options taken out */
-    char **argv;   /* ends with NULL */
+    struct option_value options[OPTION_COUNT]; /* checked; none that the verb does not take */
+    int argc;                                  /* what stands behind the verb, options taken out */
+    char **argv;                               /* ends with NULL */
 };
 
 typedef enum exit_status command_run(struct ctl *ctl);
@@ -37,24 +39,13 @@ struct command {
     const char *arguments; /* as the help shows them */
     int min, max;          /* how many of them; max -1: any number */
     enum completes completes;
-    const char *flag; /* "--now", or NULL */
-    const char *flag_summary;
-    const char *summary;
+    unsigned options;    /* a set; those of reevectl itself are always taken */
+    const char *summary; /* NULL: it is not shown */
     const char *details; /* for `help VERB`; NULL: the summary says all */
     command_run *run;
 };
 
 extern const struct command commands[]; /* ends with a name of NULL */
-
-/* Options of reevectl itself; they stand anywhere on the line. */
-struct option_row {
-    char letter;
-    const char *name;     /* "socket", without its dashes */
-    const char *argument; /* NULL: it has none */
-    const char *summary;
-};
-
-extern const struct option_row option_rows[]; /* ends with a letter of 0 */
 
 const struct command *command_find(const char *name);
 /* The verb that `name` was most likely meant to be, or NULL. */
@@ -62,12 +53,14 @@ const struct command *command_nearest(const char *name);
 
 /* ---- the verbs, by file ---- */
 
-command_run run_status, run_stats, run_workers, run_apps, run_show, run_config; /* ask.c */
-command_run run_version, run_app_names;
-command_run run_reload, run_restart, run_scale, run_stop, run_reopen, run_check; /* act.c */
-command_run run_help, run_completion;                                            /* help.c */
+command_run run_status, run_stats, run_workers, run_apps, run_config, run_version; /* ask.c */
+command_run run_show, run_history, run_app_names;
+command_run run_scale, run_reopen, run_stop, run_cancel, run_check; /* act.c */
+command_run run_reload, run_rollback, run_restart, run_upgrade;     /* deploy.c */
+command_run run_help;                                               /* help.c */
+command_run run_completion;                                         /* completion.c */
 
-/* Two lines for somebody who got it wrong. */
-void help_usage(const struct command *command);
+/* How a verb (NULL: reevectl itself) is called, for somebody who got it wrong. */
+void help_usage(FILE *to, const struct command *command);
 
 #endif

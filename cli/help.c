@@ -15,22 +15,37 @@ static const struct {
     {EXIT_FAILED, "failed, nothing was changed"},
     {EXIT_USAGE, "wrong usage"},
     {EXIT_NOT_RUNNING, "reeve is not running"},
-    {EXIT_REJECTED, "the new build was rejected; the old one goes on serving"},
-    {EXIT_ROLLED_BACK, "rolled back after it was live"},
+    {EXIT_REJECTED, "what is new was rejected; what was before goes on serving"},
+    {EXIT_ROLLED_BACK, "taken back after it was live in some workers"},
     {EXIT_PARTIAL, "timed out, or done in part"},
     {EXIT_DENIED, "no permission"},
-    {EXIT_INTERRUPTED, "interrupted; the action goes on in the server"},
+    {EXIT_INTERRUPTED, "interrupted; what has begun goes on in the server"},
 };
 
-static void print_options(void)
+/* "-t, --timeout TIME"; verbs' own have no letter. */
+static void print_option(const struct option *option)
 {
-    printf("\nOptions:\n");
-    for (const struct option_row *row = option_rows; row->letter != 0; row++) {
-        char long_form[32];
+    const char *summary = option->summary;
+    char letter[8] = "    ", form[48];
 
-        snprintf(long_form, sizeof long_form, "--%s%s%s", row->name,
-                 row->argument == NULL ? "" : " ", row->argument == NULL ? "" : row->argument);
-        printf("  -%c, %-18s %s\n", row->letter, long_form, row->summary);
+    if (option->letter != 0)
+        snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    snprintf(form, sizeof form, "--%s%s%s", option->name, option->argument == NULL ? "" : " ",
+             option->argument == NULL ? "" : option->argument);
+    for (size_t length; *summary != '\0'; summary += length + (summary[length] == '\n')) {
+        bool is_first = summary == option->summary;
+
+        length = strcspn(summary, "\n");
+        printf("  %s%-19s  %.*s\n", is_first ? letter : "    ", is_first ? form : "", (int)length,
+               summary);
+    }
+}
+
+static void print_options(unsigned set)
+{
+    for (int id = OPTION_NONE + 1; id < OPTION_COUNT; id++) {
+        if ((set & TAKES(id)) != 0)
+            print_option(&options[id]);
     }
 }
 
@@ -46,42 +61,65 @@ static void print_overview(void)
     printf("usage: reevectl [OPTION...] VERB [ARGUMENT...]\n\n"
            "Asks and commands a running reeve, over its control socket.\n\nVerbs:\n");
     for (const struct command *c = commands; c->name != NULL; c++) {
-        char form[32];
+        char form[48];
 
         if (c->summary == NULL)
             continue;
         snprintf(form, sizeof form, "%s %s", c->name, c->arguments);
-        printf("  %-20s %s\n", form, c->summary);
+        printf("  %-21s %s\n", form, c->summary);
     }
-    print_options();
+    printf("\nOptions:\n");
+    print_options(TAKES_ALWAYS);
     print_exit_statuses();
 }
 
+#define WIDTH 80
+
+/* "usage: reevectl reload [--all] [--canary N|P%] ... [APP...]", in lines that fit. */
 static void print_usage(FILE *to, const struct command *command)
 {
-    fprintf(to, "usage: reevectl %s%s%s%s%s%s\n", command->name, command->flag == NULL ? "" : " [",
-            command->flag == NULL ? "" : command->flag, command->flag == NULL ? "" : "]",
-            command->arguments[0] == '\0' ? "" : " ", command->arguments);
+    int column = fprintf(to, "usage: reevectl %s", command->name), indent = column;
+
+    for (int id = OPTION_NONE + 1; id <= OPTION_COUNT; id++) {
+        char word[64];
+
+        if (id == OPTION_COUNT) /* the arguments come last */
+            snprintf(word, sizeof word, "%s", command->arguments);
+        else if ((command->options & TAKES(id)) != 0)
+            snprintf(word, sizeof word, "[--%s%s%s]", options[id].name,
+                     options[id].argument == NULL ? "" : " ",
+                     options[id].argument == NULL ? "" : options[id].argument);
+        else
+            continue;
+        if (word[0] == '\0')
+            continue;
+        if (column + 1 + (int)strlen(word) >= WIDTH)
+            column = fprintf(to, "\n%*s", indent, "") - 1;
+        column += fprintf(to, " %s", word);
+    }
+    fputc('\n', to);
 }
 
-void help_usage(const struct command *command)
+void help_usage(FILE *to, const struct command *command)
 {
     if (command == NULL)
-        fprintf(stderr, "usage: reevectl [OPTION...] VERB [ARGUMENT...]\n"
-                        "`reevectl help` lists the verbs.\n");
+        fprintf(to, "usage: reevectl [OPTION...] VERB [ARGUMENT...]\n"
+                    "`reevectl help` lists the verbs.\n");
     else
-        print_usage(stderr, command);
+        print_usage(to, command);
 }
 
 static void print_command(const struct command *command)
 {
     print_usage(stdout, command);
     printf("\n%s\n", command->summary);
-    if (command->flag != NULL)
-        printf("\n  %-12s %s\n", command->flag, command->flag_summary);
     if (command->details != NULL)
         printf("\n%s\n", command->details);
-    print_options();
+    if (command->options != 0)
+        printf("\nOptions:\n");
+    print_options(command->options);
+    printf("\nOptions of every verb:\n");
+    print_options(TAKES_ALWAYS);
     print_exit_statuses();
 }
 
@@ -118,90 +156,5 @@ enum exit_status run_help(struct ctl *ctl)
     print_command(command);
     if (strcmp(command->name, "stats") == 0)
         print_fields();
-    return EXIT_DONE;
-}
-
-/* ---- completion ---- */
-
-static void print_words_of(enum completes completes)
-{
-    for (const struct command *c = commands; c->name != NULL; c++) {
-        if (c->summary != NULL && (completes == COMPLETES_VERBS || c->completes == completes))
-            printf("%s ", c->name);
-    }
-}
-
-static void print_flags_case(void)
-{
-    for (const struct command *c = commands; c->name != NULL; c++) {
-        if (c->flag != NULL)
-            printf("        %s) options+=\" %s\" ;;\n", c->name, c->flag);
-    }
-}
-
-static const char *completion_of(enum completes completes)
-{
-    switch (completes) {
-    case COMPLETES_APPS:
-        return "words=$(reevectl ${socket:+-s \"$socket\"} _apps 2>/dev/null)";
-    case COMPLETES_FILES:
-        return "compopt -o default";
-    case COMPLETES_VERBS:
-        return "words=$verbs";
-    case COMPLETES_BASH:
-        return "words=bash";
-    case COMPLETES_NOTHING:
-        break;
-    }
-    return NULL;
-}
-
-static void print_arguments_case(void)
-{
-    for (const struct command *c = commands; c->name != NULL; c++) {
-        if (c->summary != NULL && completion_of(c->completes) != NULL)
-            printf("        %s) %s ;;\n", c->name, completion_of(c->completes));
-    }
-}
-
-enum exit_status run_completion(struct ctl *ctl)
-{
-    if (strcmp(ctl->argv[0], "bash") != 0) {
-        ctl->out->failure("usage", "there is a completion for bash only");
-        return EXIT_USAGE;
-    }
-    printf("# Completion of reevectl's words, written by `reevectl completion bash`.\n"
-           "_reevectl() {\n"
-           "    local word=${COMP_WORDS[COMP_CWORD]} verb='' socket='' words='' i\n"
-           "    local verbs='");
-    print_words_of(COMPLETES_VERBS);
-    printf("' options='");
-    for (const struct option_row *row = option_rows; row->letter != 0; row++)
-        printf("-%c --%s ", row->letter, row->name);
-    printf("'\n"
-           "    COMPREPLY=()\n"
-           "    case ${COMP_WORDS[COMP_CWORD - 1]} in\n"
-           "        -s | --socket) compopt -o default; return ;;\n"
-           "        -t | --timeout) return ;;\n"
-           "    esac\n"
-           "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-           "        case ${COMP_WORDS[i]} in\n"
-           "            -s | --socket) i=$((i + 1)); socket=${COMP_WORDS[i]} ;;\n"
-           "            -t | --timeout) i=$((i + 1)) ;;\n"
-           "            -*) ;;\n"
-           "            *) verb=${verb:-${COMP_WORDS[i]}} ;;\n"
-           "        esac\n"
-           "    done\n"
-           "    case $verb in\n"
-           "        '') words=$verbs ;;\n");
-    print_arguments_case();
-    printf("    esac\n"
-           "    case $verb in\n");
-    print_flags_case();
-    printf("    esac\n"
-           "    [[ $word == -* ]] && words=$options\n"
-           "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
-           "}\n"
-           "complete -F _reevectl reevectl\n");
     return EXIT_DONE;
 }

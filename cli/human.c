@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 char *human_count(double count, char *text, size_t size)
@@ -75,12 +76,30 @@ char *human_age(double seconds, char *text, size_t size)
     return text;
 }
 
+char *human_when(double at, char *text, size_t size)
+{
+    time_t now = time(NULL), then = (time_t)at;
+    struct tm today, day;
+
+    if (at <= 0 || localtime_r(&then, &day) == NULL || localtime_r(&now, &today) == NULL)
+        snprintf(text, size, "-");
+    else
+        strftime(text, size, day.tm_year == today.tm_year ? "%b %d %H:%M:%S" : "%b %d %Y", &day);
+    return text;
+}
+
+bool human_is_terminal(FILE *to)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(fileno(to)) && term != NULL && strcmp(term, "dumb") != 0;
+}
+
 static bool has_colours(FILE *to)
 {
-    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    const char *no_color = getenv("NO_COLOR");
 
-    return isatty(fileno(to)) && term != NULL && strcmp(term, "dumb") != 0 &&
-           (no_color == NULL || no_color[0] == '\0');
+    return human_is_terminal(to) && (no_color == NULL || no_color[0] == '\0');
 }
 
 const char *human_colour(FILE *to, enum colour colour)
@@ -91,15 +110,25 @@ const char *human_colour(FILE *to, enum colour colour)
     return has_colours(to) ? codes[colour] : "";
 }
 
-void human_print(FILE *to, const char *text)
+static void print_except(FILE *to, const char *text, const char *allowed)
 {
     for (const unsigned char *s = (const unsigned char *)text; *s != '\0'; s++) {
         /* 0x80 to 0x9f behind 0xc2 are control characters, too, in UTF-8. */
-        bool is_control = (*s < 0x20 && *s != '\n' && *s != '\t') || *s == 0x7f ||
+        bool is_control = (*s < 0x20 && strchr(allowed, *s) == NULL) || *s == 0x7f ||
                           (*s == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f);
 
         fputc(is_control ? '?' : *s, to);
     }
+}
+
+void human_print(FILE *to, const char *text)
+{
+    print_except(to, text, "\n\t");
+}
+
+void human_print_line(FILE *to, const char *text)
+{
+    print_except(to, text, "");
 }
 
 /* ---- tables ---- */
@@ -183,8 +212,7 @@ static void measure(struct table *table)
     }
 }
 
-/* Columns of the terminal; INT_MAX when it is none. */
-static int room_of(FILE *to)
+int human_width(FILE *to)
 {
     struct winsize size;
 
@@ -220,7 +248,7 @@ static void print_cell(const struct table *table, size_t i, FILE *to)
         fprintf(to, "%*s", padding, "");
     if (cell->colour != COLOUR_NONE)
         fputs(human_colour(to, cell->colour), to);
-    human_print(to, cell->text);
+    human_print_line(to, cell->text);
     if (cell->colour != COLOUR_NONE)
         fputs(human_colour(to, COLOUR_NONE), to);
     if (!table->is_right[column] && !is_last)
@@ -233,7 +261,7 @@ void table_print(struct table *table, FILE *to)
     if (table == NULL)
         return;
     measure(table);
-    hide_what_does_not_fit(table, room_of(to));
+    hide_what_does_not_fit(table, human_width(to));
     for (size_t i = 0; i < table->count && table->count > table->columns; i++)
         print_cell(table, i, to);
     free(table->cells);

@@ -14,6 +14,17 @@ static void print_text(const struct report *report)
     fflush(stdout); /* whoever follows an action reads line by line */
 }
 
+static void print_line(const struct report *line, struct screen *screen)
+{
+    (void)screen;
+    print_text(line);
+}
+
+static void leave(struct screen *screen)
+{
+    (void)screen;
+}
+
 static void print_done(const struct report *report, const char *sentence)
 {
     (void)sentence;
@@ -40,8 +51,11 @@ const struct output output_json = {
     .apps = print_text,
     .app = print_text,
     .config = print_text,
-    .progress = print_text,
-    .verdict = print_text,
+    .history = print_text,
+    .receipt = print_text,
+    .progress = print_line,
+    .verdict = print_line,
+    .leave = leave,
     .done = print_done,
     .failure = print_failure,
 };

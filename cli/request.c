@@ -10,17 +10,17 @@
 
 #define PATIENCE 30 /* seconds, for questions */
 
-static const char *socket_of(struct ctl *ctl)
+const char *request_socket(struct ctl *ctl)
 {
     if (ctl->socket == NULL)
-        ctl->socket = paths_control_find(); /* lives as long as the process */
+        ctl->socket = ctl->found = paths_control_find();
     return ctl->socket == NULL ? "" : ctl->socket;
 }
 
 static double timeout_of(const struct ctl *ctl, const struct wish *wish)
 {
-    if (ctl->timeout > 0)
-        return ctl->timeout;
+    if (ctl->options[OPTION_TIMEOUT].is_given)
+        return ctl->options[OPTION_TIMEOUT].number;
     return wish->is_action ? 0 : PATIENCE;
 }
 
@@ -35,13 +35,13 @@ enum exit_status request_end(struct ctl *ctl, const struct wish *wish, const str
         return EXIT_DONE;
     case CLIENT_NOT_RUNNING:
         snprintf(detail, sizeof detail, "reeve is not running (%s at %s)", client->reason,
-                 socket_of(ctl));
+                 request_socket(ctl));
         ctl->out->failure("not running", detail);
         return EXIT_NOT_RUNNING;
     case CLIENT_DENIED:
         snprintf(detail, sizeof detail,
                  "no permission to use %s: try as root, or as the user that reeve runs as",
-                 socket_of(ctl));
+                 request_socket(ctl));
         ctl->out->failure("permission denied", detail);
         return EXIT_DENIED;
     case CLIENT_LOST:
@@ -87,7 +87,7 @@ static enum exit_status refused(struct ctl *ctl, int status, const cJSON *json)
 
 enum exit_status request_open(struct ctl *ctl, const struct wish *wish, struct client *client_out)
 {
-    enum client_end end = client_open(client_out, socket_of(ctl), timeout_of(ctl, wish));
+    enum client_end end = client_open(client_out, request_socket(ctl), timeout_of(ctl, wish));
 
     if (end == CLIENT_DONE)
         return EXIT_DONE;
@@ -95,30 +95,35 @@ enum exit_status request_open(struct ctl *ctl, const struct wish *wish, struct c
     return request_end(ctl, wish, client_out, end);
 }
 
+enum exit_status request_judge(struct ctl *ctl, const struct client_answer *answer,
+                               cJSON **json_out)
+{
+    cJSON *json = answer->is_stream ? NULL : cJSON_Parse(answer->text);
+    enum exit_status status = EXIT_DONE;
+
+    *json_out = NULL;
+    if (answer->status != 200) {
+        status = refused(ctl, answer->status, json);
+    } else if (!answer->is_stream && !cJSON_IsObject(json)) {
+        ctl->out->failure("failed", "what answers there is not reeve");
+        status = EXIT_FAILED;
+    }
+    if (status == EXIT_DONE)
+        *json_out = json;
+    else
+        cJSON_Delete(json);
+    return status;
+}
+
 enum exit_status request_call(struct ctl *ctl, const struct wish *wish, struct client *client,
                               struct client_answer *answer_out, cJSON **json_out)
 {
-    enum client_end end = client_call(client, wish->method, wish->path, wish->body, wish->on_line,
-                                      wish->arg, answer_out);
-    cJSON *json = NULL;
+    enum client_end end =
+        client_call(client, wish->method, wish->path, wish->body, NULL, NULL, answer_out);
 
     *json_out = NULL;
-    if (end != CLIENT_DONE)
-        return request_end(ctl, wish, client, end);
-    if (!answer_out->is_stream)
-        json = cJSON_Parse(answer_out->text);
-    if (answer_out->status != 200) {
-        enum exit_status status = refused(ctl, answer_out->status, json);
-
-        cJSON_Delete(json);
-        return status;
-    }
-    if (json == NULL && !answer_out->is_stream) {
-        ctl->out->failure("failed", "what answers there is not reeve");
-        return EXIT_FAILED;
-    }
-    *json_out = json;
-    return EXIT_DONE;
+    return end == CLIENT_DONE ? request_judge(ctl, answer_out, json_out)
+                              : request_end(ctl, wish, client, end);
 }
 
 enum exit_status request(struct ctl *ctl, const struct wish *wish, struct client_answer *answer_out,
@@ -142,4 +147,10 @@ bool request_is_app_name(const char *name)
         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
 
     return length > 0 && length < 64 && name[length] == '\0';
+}
+
+enum exit_status request_no_such_app(struct ctl *ctl)
+{
+    ctl->out->failure("no such application", "an application's name is letters, digits, - and _");
+    return EXIT_FAILED;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # reevectl: what it prints for people and for programs, and the exit status that scripts rely on:
-# 0 done, 1 failed, 2 usage, 3 not running, 4 build rejected, 6 in part, 7 no permission (31-control).
+# 0 done, 1 failed, 2 usage, 3 not running, 4 build rejected, 7 no permission (31-control); the others in 33.
 load helpers
 
 begin() {
@@ -64,7 +64,7 @@ EOF
     [ "$(comm -12 <(worker_pids | sort) <(sort <<<"$before") | wc -l)" -eq 0 ]
     build_numbered "$DIR/n.so" 3
     run -0 ctl -j reload
-    assert_equal "$(tail -n 1 <<<"$output" | jq -r '[.verdict, (.receipts | map("\(.app) \(.generation) \(.outcome)") | join(", "))] | join(": ")')" \
+    assert_equal "$(tail -n 1 <<<"$output" | jq -r '[.verdict, (.receipt.apps | map("\(.app) \(.generation) \(.outcome)") | join(", "))] | join(": ")')" \
         'live: n 3 live, hello 2 live'
     run -0 ctl -j restart
     assert_equal "$(tail -n 1 <<<"$output" | jq -r '"\(.verdict) \(.workers | length)"')" 'done 2'
@@ -76,7 +76,7 @@ EOF
     run -4 ctl reload n
     assert_output --partial 'this build says no'
     run -4 ctl -j reload n
-    assert_equal "$(tail -n 1 <<<"$output" | jq -r '"\(.verdict): \(.receipts[0].reason)"')" 'rejected: this build says no'
+    assert_equal "$(tail -n 1 <<<"$output" | jq -r '"\(.verdict): \(.receipt.reason)"')" 'rejected: this build says no'
     build_numbered "$DIR/n.so" 2 -DFAIL_IN_WORKER
     run -4 ctl reload n
     assert_output --partial 'not in a worker'
@@ -84,12 +84,42 @@ EOF
     assert_equal "$(figure .applications.n.refusals)" 3
 }
 
-@test "of several, one rejected: the others are live, and the exit status is 6" {
+@test "of several, one rejected: none is live, and the exit status is 4" {
     begin
     build_numbered "$DIR/n.so" 2 -DFAIL_INIT
-    run -6 ctl reload
-    assert_output --partial 'this build says no'
-    assert_equal "$(figure '"\(.applications.n.generation) \(.applications.hello.generation)"')" '1 2'
+    local what
+    for what in '' 'hello n' 'n hello' --all; do
+        # shellcheck disable=SC2086
+        run -4 ctl reload $what
+        assert_output --partial 'this build says no'
+        assert_equal "$(figure '"\(.applications.n.generation) \(.applications.hello.generation)"')" '1 1'
+    done
+    build_numbered "$DIR/n.so" 2
+    run -0 ctl reload hello n
+    assert_equal "$(get / | cut -d' ' -f1,2)" 'build 2'
+}
+
+@test "history, show and rollback: every deployment has a number and a receipt" {
+    begin
+    build_numbered "$DIR/n.so" 2
+    run -0 ctl -j reload n
+    local deploy
+    deploy=$(tail -n 1 <<<"$output" | jq .deploy)
+    run -0 ctl history
+    assert_line --regexp "^ +$deploy .* reload +n 1->2 1.0.2 +live "
+    run -0 ctl show "$deploy"
+    assert_line --index 0 "deployment $deploy: a reload of n: live"
+    assert_output --partial "sha256"
+    run -0 ctl rollback n
+    assert_output --partial live
+    assert_equal "$(get / | cut -d' ' -f1,2)" 'build 1'
+    run -0 ctl rollback n 2
+    assert_equal "$(get / | cut -d' ' -f1,2)" 'build 2'
+    run -1 ctl rollback n 99
+    run -1 ctl rollback nothing
+    run -1 ctl show 99
+    assert_equal "$(ctl -j history n --limit 2 | jq -r '.deploys | map(.kind) | join(" ")')" 'rollback rollback'
+    run -1 ctl cancel
 }
 
 @test "an action that fails is exit status 1: an application that is not there, a second action" {
@@ -103,10 +133,10 @@ EOF
     started+=("$!")
     wait_until grep -q preflight "$DIR/out"
     run -1 ctl restart
-    assert_output --partial 'a reload of n'
+    assert_output --regexp 'deployment [0-9]+ \(a reload of n\)'
 }
 
-@test "Ctrl-C ends the waiting with 130, the action goes on" {
+@test "Ctrl-C ends the waiting with 130 and says what goes on; cancel gives it up" {
     begin 'prepare_timeout = 2s'
     build_numbered "$DIR/n.so" 2 -DHANG_INIT
     "$REEVECTL" -s "$CONTROL" reload n >"$DIR/out" 2>&1 3>&- &
@@ -116,7 +146,17 @@ EOF
     kill -TERM "$pid" # a shell's background job ignores INT; both are heeded alike
     end_of "$pid"
     assert_equal "$STATUS" 130
-    wait_until has_logged 'generation 2 was rejected: .*did not finish its preflight'
+    run -0 cat "$DIR/out"
+    assert_output --regexp 'deployment [0-9]+ \(a reload of n\) goes on in the server; .reevectl show [0-9]+. tells'
+    wait_until has_logged 'did not finish its preflight'
+    assert_equal "$(get / | cut -d' ' -f1,2)" 'build 1'
+    ctl reload n >"$DIR/out" 2>&1 3>&- &
+    pid=$!
+    started+=("$pid")
+    wait_until grep -q preflight "$DIR/out"
+    run -0 ctl cancel
+    end_of "$pid"
+    [ "$STATUS" -ne 0 ]
     assert_equal "$(get / | cut -d' ' -f1,2)" 'build 1'
 }
 
@@ -188,7 +228,8 @@ EOF
 
 @test "not running is exit status 3, whatever the verb; check and help need no server" {
     local verb
-    for verb in status stats workers apps 'show n' config reload restart 'scale 2' reopen stop; do
+    for verb in status stats workers apps 'show n' 'show 1' config history reload 'reload --config' 'rollback n' restart upgrade \
+        cancel 'scale 2' reopen stop; do
         # shellcheck disable=SC2086
         run -3 "$REEVECTL" -s "$DIR/nobody.sock" $verb
         assert_output --partial 'not running'
@@ -235,7 +276,7 @@ EOF
 @test "help names every verb, and each verb has a page; that of stats explains every field" {
     run -0 "$REEVECTL" help
     local verbs verb field
-    verbs='status stats workers apps show reload restart scale stop reopen check version help'
+    verbs='status stats workers apps show config history reload rollback restart upgrade cancel scale stop reopen check version help'
     for verb in $verbs; do assert_line --regexp "^  $verb( |\$)"; done
     for verb in $verbs; do
         run -0 "$REEVECTL" help "$verb"
