@@ -3,8 +3,8 @@ import glob, os, resource, shlex, statistics, subprocess, time
 from concurrent.futures import ThreadPoolExecutor
 
 import peers
-from measure import (Client, Latency, Load, ask_for, ending, get, ms, pss_bytes, ratios, rss_bytes, start_wrk, table,
-                     take_turns, unsettled)
+from measure import (Client, Latency, Load, Steady, ask_for, ending, get, ms, pss_bytes, ratios, rss_bytes, run_wrk,
+                     start_steady, start_wrk, table, take_turns, unsettled)
 from peers import HERE, ROOT, Missing
 
 CONNECTIONS = 64
@@ -181,11 +181,11 @@ def compile_builds(folder, count):
 class ReeveReloads:
     """Deploys build after build, each different from the one before."""
 
-    def __init__(self, bench, count):
+    def __init__(self, bench, count, purpose="reloads"):
         self.control = os.path.join(peers.build_folder(), "bin/reevectl")
         if not os.path.exists(self.control):
             raise Missing("reevectl is not built")
-        folder = bench.yard.subfolder("reeve-reloads")
+        folder = bench.yard.subfolder(f"reeve-{purpose}")
         self.builds = compile_builds(folder, count + 1)
         self.module = os.path.join(folder, "hello.so")
         self.number = 0
@@ -230,8 +230,8 @@ class ReeveReloads:
 
 
 class NginxReloads:
-    def __init__(self, bench, count):
-        self.server = peers.start_nginx(bench.yard.subfolder("nginx-reloads"), bench.yard.www)
+    def __init__(self, bench, count, purpose="reloads"):
+        self.server = peers.start_nginx(bench.yard.subfolder(f"nginx-{purpose}"), bench.yard.www)
 
     def reload(self):
         self.server.process.send_signal(peers.signal.SIGHUP)
@@ -282,6 +282,65 @@ def reload(bench):
         print(f"  {remark}")
 
 
+# ---- a deployment a second ----
+
+
+def reload_each_second(reloader, seconds):
+    begin = time.monotonic() + 0.5
+    for i in range(seconds):
+        time.sleep(max(0, begin + i - time.monotonic()))
+        reloader.reload()
+    if time.monotonic() > begin + seconds:
+        print(f"  ({reloader.server.name}: {seconds} reloads took {time.monotonic() - begin:.1f} s)")
+
+
+def steady_turns(bench, binary, reloader, turns, seconds):
+    """Half of what it can do, and periods without and with reloads, each first in turn: two lists of Steady."""
+    url = reloader.server.urls["hello"]
+    rate = statistics.median(run_wrk(bench.folder, url, CONNECTIONS, 1).rate for _ in range(3)) / 2
+    calm, busy = [], []
+    for turn in range(turns):
+        for is_busy in (False, True) if turn % 2 == 0 else (True, False):
+            with ending(start_steady(binary, url, rate, seconds, CONNECTIONS)) as client:
+                if is_busy:
+                    reload_each_second(reloader, seconds)
+                (busy if is_busy else calm).append(Steady(client.communicate()[0]))
+    return rate, calm, busy
+
+
+def deploys_row(bench, name, rate, calm, busy):
+    each = [with_them.p99 / without.p99 for without, with_them in zip(calm, busy)]
+    middle = {what: [ms(statistics.median(getattr(period, what) for period in periods)) for periods in (calm, busy)]
+              for what in ("p50", "p99", "p999", "worst")}
+    errors = [sum(period.errors for period in periods) for periods in (calm, busy)]
+    ratio, bar = statistics.median(each), ""
+    if name == "reeve":
+        bench.bar("requests lost by a deployment a second", errors[1], 0)
+        bar = bench.bar("p99 with a deployment a second / without", ratio, 2.0)
+    return [name, f"{rate:.0f}", *(" / ".join(pair) for pair in middle.values()), " / ".join(map(str, errors)),
+            f"{ratio:.2f}", f"{min(each):.2f}-{max(each):.2f}", bar]
+
+
+def deploys(bench):
+    turns, seconds = (1, 3) if bench.is_quick else (bench.rounds, 4)
+    binary = peers.compile_c(os.path.join(bench.folder, "steady"), f"{HERE}/steady.c")
+    print(f"a deployment a second at half load, {turns} times {seconds} s without / with; times in ms:")
+    rows, late = [], 0
+    for kind in (ReeveReloads, NginxReloads):
+        try:
+            reloader = kind(bench, 8, "deploys")
+            rate, calm, busy = steady_turns(bench, binary, reloader, turns, seconds)
+        except Missing as why:
+            print(f"  left out: {why}")
+            continue
+        rows.append(deploys_row(bench, reloader.server.name, rate, calm, busy))
+        late = max(late, *(period.late for period in calm))
+    table(["server", "req/s", "p50", "p99", "p99.9", "worst", "lost", "x p99", "range", "bar"], rows)
+    if late > 1e-3:
+        print(f"  (even without deployments the client could not always send in time, p99 {ms(late)} ms late:"
+              " somebody else used the machine)")
+
+
 # ---- coroutines ----
 
 
@@ -306,5 +365,6 @@ ALL = {
     "idle": (idle, "memory of an idle connection"),
     "waiting": (waiting, "10,000 sleeping requests, 10,000 idle connections, and hello's latency meanwhile"),
     "reload": (reload, "requests lost and latency while builds are deployed under load"),
+    "deploys": (deploys, "latency at half load with a deployment a second"),
     "switch": (switch, "a coroutine switch, in nanoseconds"),
 }

@@ -78,6 +78,26 @@ def run_wrk(*arguments, **options):
         return Load(wrk.communicate()[0])
 
 
+# ---- a constant rate ----
+
+
+class Steady:
+    """What one run of steady.c saw; times in seconds."""
+
+    def __init__(self, text):
+        figures = text.split()
+        if len(figures) != 7:
+            raise Missing(f"steady failed: {text.strip()[-200:]}")
+        self.requests, self.errors = map(int, figures[:2])
+        self.p50, self.p99, self.p999, self.worst, self.late = (float(figure) / 1e6 for figure in figures[2:])
+
+
+def start_steady(binary, url, rate, seconds, connections):
+    parts = urlsplit(url)
+    command = [binary, str(parts.port), parts.path or "/", f"{rate:.0f}", str(seconds), str(connections)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
 @contextlib.contextmanager
 def ending(process):
     """Whatever happens meanwhile, it does not outlive us."""

@@ -153,7 +153,7 @@ EOF
     run -0 get /
     assert_output --partial 'build 1'
     stop_reeve
-    assert_equal "$(tail -n 1 "$DIR/first" | jq -r '.receipts[0].reason')" 'the server is stopping'
+    assert_equal "$(tail -n 1 "$DIR/first" | jq -r '.receipt.reason')" 'the server is stopping'
 }
 
 @test "while the server stops, changes are refused with 503 and questions answered" {

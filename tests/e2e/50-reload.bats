@@ -45,11 +45,11 @@ verdict() { tail -n 1 <<<"$output" | jq -r "$1"; }
     serves 1
     put 2
     run -0 ctl -j reload n
-    assert_equal "$(verdict '"\(.verdict) \(.receipts | length)"')" 'live 1'
-    assert_equal "$(verdict '.receipts[0] | "\(.app) \(.generation) \(.version) \(.outcome)"')" 'n 2 1.0.2 live'
-    assert_equal "$(verdict '.receipts[0].workers | map(.ok and .committed and .unloaded) | @csv')" 'true,true'
-    assert_equal "$(verdict '.receipts[0].held | length')" 0
-    assert_equal "$(verdict '.receipts[0].seconds | [.preflight, .prepare, .commit, .unload, .total] | map(type == "number" and . >= 0) | all')" true
+    assert_equal "$(verdict '"\(.verdict) \(.receipt.apps | length)"')" 'live 1'
+    assert_equal "$(verdict '.receipt.apps[0] | "\(.app) \(.generation) \(.version) \(.outcome)"')" 'n 2 1.0.2 live'
+    assert_equal "$(verdict '.receipt.workers | map(.ok and .committed and .unloaded) | @csv')" 'true,true'
+    assert_equal "$(verdict '.receipt.held | length')" 0
+    assert_equal "$(verdict '.receipt.seconds | [.preflight, .prepare, .commit, .unload, .total] | map(type == "number" and . >= 0) | all')" true
     serves 2
     assert_equal "$(figure '.applications.n | "\(.generation) \(.reloads) \(.refusals)"')" '2 1 0'
     assert_equal "$(figure '.applications.hello.generation')" 1
@@ -62,7 +62,7 @@ verdict() { tail -n 1 <<<"$output" | jq -r "$1"; }
     put 2
     run -0 ctl -j reload n
     assert_equal "$(jq -r 'select(.step) | .step' <<<"$output" | sort | uniq -c | tr -s ' ' | paste -sd,)" \
-        ' 1 commit, 1 preflight, 2 prepare, 2 unload'
+        ' 1 begin, 1 commit, 1 preflight, 2 prepare, 2 unload'
     assert_equal "$(jq -r 'select(.step == "prepare") | "\(.generation) \(.worker).\(.incarnation) \(.ok)"' <<<"$output" | sort | paste -sd,)" \
         '2 0.1 true,2 1.1 true'
     assert_equal "$(jq -r 'select(.step == "unload") | "\(.generation) \(.worker).\(.incarnation) \(.ok)"' <<<"$output" | sort | paste -sd,)" \
@@ -117,11 +117,11 @@ EOF
     hold /
     put 2
     run -0 ctl -j reload n
-    assert_equal "$(verdict '"\(.verdict) \(.receipts[0].held | map(.count) | add)"')" 'live 1'
+    assert_equal "$(verdict '"\(.verdict) \(.receipt.held | map(.count) | add)"')" 'live 1'
     assert_equal "$(figure '.applications.n.generations | map(select(.generation == 1))[0] | "\(.active) \(.held)"')" '1 1'
     run ! mapped 2
     serves 2
-    has_logged 'generation 2 is live, the old code is still held in 1 workers'
+    has_logged 'generation 2 is live, the old code is still held in 1 worker'
     release
     assert_equal "$(cut -d' ' -f1,2 "$DIR/held")" 'build 1'
     wait_until mapped 2
@@ -170,8 +170,8 @@ EOF
 # rejected TEXT: a reload is refused with exit status 4 and that text, and everything is as before
 rejected() {
     run -4 ctl -j reload n
-    assert_equal "$(verdict '.receipts[0].outcome | IN("rejected", "aborted")')" true
-    run -0 verdict '.receipts[0].reason'
+    assert_equal "$(verdict '.receipt.outcome | IN("rejected", "aborted")')" true
+    run -0 verdict '.receipt.reason'
     assert_output --partial "$1"
     serves "${2:-1}"
     assert_equal "$(figure .applications.n.generation)" "${2:-1}"
@@ -257,7 +257,7 @@ rejected() {
     build_numbered "$DIR/n.so" 2 -DCRASH_IN_WORKER
     run -4 ctl -j reload n
     assert_equal "$(verdict .verdict)" aborted
-    run -0 verdict '.receipts[0].reason'
+    run -0 verdict '.receipt.reason'
     assert_output --partial 'was killed by signal 9'
     wait_until is_equal 2 eval 'worker_pids | wc -l'
     assert_equal "$(builds)" 'build 1'
@@ -269,7 +269,7 @@ rejected() {
     build_numbered "$DIR/n.so" 2 -DHANG_IN_WORKER
     run -4 ctl -j reload n
     assert_equal "$(verdict .verdict)" aborted
-    run -0 verdict '.receipts[0].reason'
+    run -0 verdict '.receipt.reason'
     assert_output --partial 'within 1 s'
     wait_until is_equal 'build 1' eval "get / --max-time 5 | cut -d' ' -f1,2"
     assert_equal "$(builds)" 'build 1'
@@ -363,10 +363,10 @@ assert_output_of_abort() { grep -q 'while the new generation was being prepared'
 @test "reload without a name deploys every app; the same file again is a generation of its own" {
     begin
     run -0 ctl -j reload
-    assert_equal "$(verdict '.receipts | map("\(.app) \(.generation)") | join(", ")')" 'n 2, hello 2'
+    assert_equal "$(verdict '.receipt.apps | map("\(.app) \(.generation)") | join(", ")')" 'n 2, hello 2'
     serves 1
     mapped 2
-    assert_equal "$(figure .generation)" 4
+    assert_equal "$(figure .generation)" 2
 }
 
 @test "a library that the module brings along is its own: no symbol of the server's takes its place" {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A hundred reloads and twenty restarts under load: nothing lost, nothing left behind.
+# A hundred reloads, twenty restarts, twenty configurations under load: nothing lost, nothing left behind.
 load helpers
 
 setup_file() {
@@ -29,7 +29,7 @@ reload_a_hundred_times() {
             for pid in $PIDS; do echo "$n $pid $(memory_of "$pid" VmRSS)"; done >>"$DIR/memory"
         fi
     done
-    assert_equal "$(jq -r 'select(.verdict) | .receipts[0] | "\(.outcome) \(.held | length)"' "$DIR/receipts" | uniq -c | tr -s ' ')" \
+    assert_equal "$(jq -r 'select(.verdict) | .receipt | "\(.outcome) \(.held | length)"' "$DIR/receipts" | uniq -c | tr -s ' ')" \
         ' 100 live 0'
 }
 
@@ -95,6 +95,34 @@ restart_twenty_times() {
 
 @test "20 rolling restarts under 32 connections of one request each: no error" {
     restart_twenty_times -H 'Connection: close'
+}
+
+# Each with another option, whose value the answers tell, and every other time with one listener more.
+reconfigure_twenty_times() {
+    need wrk
+    local n
+    start_reeve <<<"app \"options\" { module = \"$TEST_APPS/options.so\" option { colour = \"0\" } }"
+    start_wrk "$@"
+    for n in $(seq 20); do
+        sed -i "s/colour = \"[0-9]*\"/colour = \"$n\"/; /127.0.0.2/d" "$CONFIG"
+        [ $((n % 2)) -eq 0 ] || echo 'listen "127.0.0.2:0" { }' >>"$CONFIG"
+        api /v1/config/reload -X POST >"$DIR/stream"
+        assert_equal "$(tail -n 1 "$DIR/stream" | jq -r .verdict)" live
+        assert_equal "$(curl -sSf -H 'Connection: close' "$URL/?[1-10]" | grep colour | sort -u)" "colour=$n"
+        assert_equal "$(api /v1/status | jq '.sockets | length')" $((1 + n % 2))
+    done
+    stop_wrk
+    assert_equal "$(figure '.workers | length')" 2
+    assert_equal "$(figure '.applications.options | "\(.exceptions) \(.responses."5xx")"')" '0 0'
+    stop_reeve
+}
+
+@test "20 reloads of the configuration under 32 connections that are kept: no error, each in force" {
+    reconfigure_twenty_times
+}
+
+@test "20 reloads of the configuration under 32 connections of one request each: the same" {
+    reconfigure_twenty_times -H 'Connection: close'
 }
 
 # is_replaced PID: it is gone, and two others serve

@@ -27,7 +27,7 @@ static char *text_of(struct evbuffer *out)
 static char *metrics_of(const struct board_case *c, bool is_openmetrics)
 {
     struct stats *stats = stats_new(c->board, &c->config, c->now);
-    struct report_source source = {stats, &c->config, NULL};
+    struct report_source source = {.stats = stats, .config = &c->config};
     struct evbuffer *out = evbuffer_new();
 
     assert_non_null(stats);
@@ -86,6 +86,23 @@ static void the_promised_families_are_there(void **state)
     assert_has(text, "\nreeve_app_reloads_total{app=\"hello\"} 0\n");
     assert_has(text, "\nreeve_respawns_total 0\n");
     assert_null(strstr(text, "# EOF"));
+    free(text);
+}
+
+static void an_app_is_told_from_the_column_that_it_has(void **state)
+{
+    struct board_case *c = *state;
+    char *text;
+
+    c->apps[0].column = 3;
+    c->apps[1].column = 0;
+    text = metrics_of(c, false);
+    assert_has(text, "\nreeve_requests_total{app=\"hello\",code_class=\"2xx\"} 0\n");
+    assert_has(text, "\nreeve_requests_total{app=\"echo\",code_class=\"2xx\"} 5\n");
+    free(text);
+    c->config.app_count = 1; /* "echo" is removed: no line of it is left */
+    text = metrics_of(c, false);
+    assert_null(strstr(text, "app=\"echo\""));
     free(text);
 }
 
@@ -248,6 +265,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_promised_families_are_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_app_is_told_from_the_column_that_it_has, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(every_sample_stands_under_its_family, setup, teardown),
         cmocka_unit_test_setup_teardown(buckets_only_grow_and_end_with_the_count, setup, teardown),
         cmocka_unit_test(a_label_is_escaped),

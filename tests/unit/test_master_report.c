@@ -1,4 +1,5 @@
-/* test_master_report.c: the reports are JSON with the names, units and shapes that were promised. */
+/* test_master_report.c: the reports are JSON with the names, units and shapes that were promised.
+ */
 #include "master/report.h"
 
 #include <math.h>
@@ -45,7 +46,7 @@ static cJSON *reread(struct report_case *c, cJSON *(*make)(const struct report_s
 
     stats_free(c->stats);
     c->stats = stats_new(c->board.board, &c->board.config, c->board.now);
-    c->source = (struct report_source){c->stats, &c->board.config, NULL};
+    c->source = (struct report_source){.stats = c->stats, .config = &c->board.config};
     report = make(&c->source);
     text = cJSON_PrintUnformatted(report);
     assert_non_null(text);
@@ -204,7 +205,7 @@ static void an_app_is_shown_by_name_with_its_generations(void **state)
     cJSON *json;
 
     case_worker(&c->board, 0, 1);
-    case_serve(board_claim(board_cell(c->board.board, 0, 1), 5), 12);
+    case_serve(board_claim(board_cell(c->board.board, 0, 1), 5, 0), 12);
     json = reread(c, report_apps);
     assert_number(json, "applications.echo.generations.0.generation", 5);
     assert_number(json, "applications.echo.generations.0.responses.2xx", 12);
@@ -216,6 +217,56 @@ static void an_app_is_shown_by_name_with_its_generations(void **state)
     assert_text(json, "mount", "/echo");
     cJSON_Delete(json);
     assert_null(report_app(&c->source, "ech"));
+}
+
+static void an_app_is_shown_from_the_column_that_it_has(void **state)
+{
+    struct report_case *c = *state;
+    cJSON *json;
+
+    case_worker(&c->board, 0, 1);
+    case_serve(&board_cell(c->board.board, 0, 0)->total, 4);
+    case_serve(&board_cell(c->board.board, 0, 3)->total, 9);
+    c->board.apps[1].column = 3;
+    json = reread(c, report_apps);
+    assert_number(json, "applications.hello.requests", 4);
+    assert_number(json, "applications.echo.requests", 9);
+    cJSON_Delete(json);
+
+    c->board.config.app_count = 1; /* "echo" is removed */
+    json = reread(c, report_apps);
+    assert_int_equal(cJSON_GetArraySize(find(json, "applications")), 1);
+    cJSON_Delete(json);
+    assert_null(report_app(&c->source, "echo"));
+}
+
+static void what_holds_an_old_generation_is_shown_with_it(void **state)
+{
+    static const struct holder rows[] = {{5, HOLD_REQUEST, CALL_READ, 0x1234, 3},
+                                         {5, HOLD_OTHERS, CALL_NONE, 0, 9},
+                                         {2, HOLD_STATE, CALL_NONE, 0, 1}};
+    struct report_case *c = *state;
+    struct board_cell *cell = board_cell(c->board.board, 0, 1);
+    cJSON *json;
+
+    case_worker(&c->board, 0, 1);
+    case_serve(board_claim(cell, 6, 0), 1);
+    case_serve(board_claim(cell, 5, 0), 1);
+    board_show_holders(cell, rows, 3);
+    json = reread(c, report_apps);
+    assert_int_equal(cJSON_GetArraySize(find(json, "applications.echo.generations")), 3);
+    assert_int_equal(cJSON_GetArraySize(find(json, "applications.echo.generations.0.by")), 0);
+    assert_int_equal(cJSON_GetArraySize(find(json, "applications.echo.generations.1.by")), 2);
+    assert_text(json, "applications.echo.generations.1.by.0.kind", "others");
+    assert_text(json, "applications.echo.generations.1.by.1.kind", "request");
+    assert_text(json, "applications.echo.generations.1.by.1.waits_in", "reeve_read");
+    assert_text(json, "applications.echo.generations.1.by.1.site", "echo+0x1234");
+    assert_number(json, "applications.echo.generations.1.by.1.count", 3);
+    /* One that has no column any more. */
+    assert_number(json, "applications.echo.generations.2.generation", 2);
+    assert_number(json, "applications.echo.generations.2.held", 1);
+    assert_text(json, "applications.echo.generations.2.by.0.kind", "state");
+    cJSON_Delete(json);
 }
 
 static void status_names_the_apps_without_their_figures(void **state)
@@ -237,11 +288,15 @@ static void the_configuration_has_every_key_of_the_file(void **state)
 
     c->board.config.drain_timeout = 1500 * NS_PER_MS;
     c->board.config.max_head = 32768;
+    c->board.config.keep = 10;
+    c->board.config.fallback = FALLBACK_LAST_GOOD;
     json = reread(c, report_config);
     for (const struct config_key *key = config_server_keys; key->name != NULL; key++)
         find(json, key->name);
     assert_number(json, "drain_timeout", 1.5);
     assert_number(json, "max_head", 32768);
+    assert_number(json, "keep", 10);
+    assert_text(json, "fallback", "last-good");
     assert_text(json, "app.echo.mount", "/echo");
     assert_text(json, "listen.0.address", "127.0.0.1:8080");
     cJSON_Delete(json);
@@ -255,6 +310,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_count_stays_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(only_the_living_are_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(an_app_is_shown_by_name_with_its_generations, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_app_is_shown_from_the_column_that_it_has, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_holds_an_old_generation_is_shown_with_it, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(status_names_the_apps_without_their_figures, setup,
                                         teardown),
