@@ -96,9 +96,9 @@ fresh() { comm -13 <(sort <<<"$PIDS") <(worker_pids | sort) | wc -l; }
 
 @test "where there is no slot for a replacement it is not tried for ever" {
     begin $'max_workers = 3\nunload_wait = 100ms\nunload_timeout = 300ms'
+    hold / # before the third one is there, which is the first to go again
     api /v1/workers/scale -X POST -d '{"workers":3}' >/dev/null
     wait_until is_equal 3 eval 'worker_pids | wc -l'
-    hold /
     put build2
     ctl -j reload n >/dev/null
     assert_equal "$(builds)" 'build 2'
