@@ -3,6 +3,7 @@
 #include "master/listening.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,12 +46,32 @@ static struct listening *listening_new(const char *name)
     return socket;
 }
 
+/* The workers still hold it, and take what waits in its queue. Nobody new shall come into that queue
+ * between their last look and their close, to be reset: his SYN is dropped, and when he tries again
+ * he is refused. */
+static void turn_away(const struct listening *socket)
+{
+    enum { TCP_FLAGS = 13, SYN = 0x02, ACK = 0x10 }; /* of the TCP header: RFC 9293 */
+    struct sock_filter drop[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX), /* who has begun already may end his handshake */
+    };
+    const struct sock_fprog program = {.len = sizeof(drop) / sizeof(drop[0]), .filter = drop};
+
+    if (!is_unix(socket) && socket->is_ours) /* another one's owner goes on with it */
+        setsockopt(socket->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
 static void listening_shut(struct listening *socket)
 {
     if (socket->fd == -1)
         return;
     if (is_unix(socket) && socket->is_ours && is_file_there(socket))
         unlink(socket->address.addr.un.sun_path);
+    turn_away(socket);
     close(socket->fd);
     socket->fd = -1;
 }
