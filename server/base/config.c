@@ -337,6 +337,14 @@ void config_free(struct config *config)
     free(config);
 }
 
+const struct config_app *config_find_app(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->app_count; i++)
+        if (strcmp(config->apps[i].name, name) == 0)
+            return &config->apps[i];
+    return NULL;
+}
+
 const char *config_app_option(const struct config_app *app, const char *key)
 {
     for (size_t i = 0; i < app->option_count; i++) {

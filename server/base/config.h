@@ -148,6 +148,8 @@ int config_check_places(const struct config *config, char **error_out);
  * options. */
 bool config_app_equal(const struct config_app *a, const struct config_app *b);
 
+/* NULL: there is none of that name. */
+const struct config_app *config_find_app(const struct config *config, const char *name);
 /* An option of an app, or NULL. One that the file has twice has its last value. */
 const char *config_app_option(const struct config_app *app, const char *key);
 

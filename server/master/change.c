@@ -3,6 +3,23 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "master/history.h"
+#include "master/master.h"
+#include "master/sentence.h"
+
+void change_keep(const struct change *change, struct master *master)
+{
+    char *error = NULL;
+
+    if (master->home.folder == NULL)
+        return; /* which the log knows from the start */
+    if (history_keep(master->history, catalog_name(&master->catalog, change->app),
+                     change->build->generation, change->build->path, &error) != 0)
+        log_warnx("%s", sentence_or(error));
+    free(error);
+}
+
 void changes_free(struct change *changes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

@@ -20,6 +20,11 @@ struct change {
     bool is_untried;      /* its refusal is no word about it: it could not be tried */
 };
 
+struct master;
+
+/* Keeps the module of a change that is live, for a rollback to come. Its receipt has to be in the
+ * history already. What stands against it is said in the log. */
+void change_keep(const struct change *change, struct master *master);
 /* The array and what it refers to; NULL is fine. */
 void changes_free(struct change *changes, size_t count);
 

@@ -122,19 +122,6 @@ static void settle(struct deploys *deploys, enum outcome outcome, const struct c
     deploys->why = NULL;
 }
 
-/* For a rollback to come. */
-static void keep_module(struct master *master, const struct change *change)
-{
-    char *error = NULL;
-
-    if (master->home.folder == NULL)
-        return; /* which the log knows from the start */
-    if (history_keep(master->history, catalog_name(&master->catalog, change->app),
-                     change->build->generation, change->build->path, &error) != 0)
-        log_warnx("%s", sentence_or(error));
-    free(error);
-}
-
 void deploy_conclude(struct deploys *deploys, enum outcome outcome, const struct change *culprit,
                      const char *reason)
 {
@@ -147,7 +134,7 @@ void deploy_conclude(struct deploys *deploys, enum outcome outcome, const struct
     deploys->count = 0;
     deploy_end(deploys, outcome, copy);
     for (size_t i = 0; i < count && outcome == OUTCOME_LIVE; i++)
-        keep_module(deploys->master, &changes[i]);
+        change_keep(&changes[i], deploys->master);
     changes_free(changes, count);
     free(copy);
 }

@@ -17,7 +17,6 @@
 
 /* A heartbeat comes each second. */
 #define HEARTBEAT_LATE (1500 * NS_PER_MS)
-#define STALE          (2500 * NS_PER_MS)
 
 struct member { /* a worker that runs the new builds */
     unsigned id;
@@ -219,20 +218,12 @@ static void promote(struct canary *canary, const char *reason)
     deploy_promote(deploys);
 }
 
-/* ns since the last heartbeat. */
-static uint64_t silence_of(const struct deploys *deploys, unsigned worker)
-{
-    uint64_t beat = board_get(&board_slot(deploys->master->board, worker)->heartbeat_at);
-    uint64_t now = clock_ns();
-
-    return now > beat ? now - beat : 0;
-}
-
 bool deploy_is_stale(const struct deploys *deploys, unsigned worker)
 {
     uint64_t limit = deploys->master->config->hang_timeout;
 
-    return silence_of(deploys, worker) > (limit < STALE ? limit : STALE);
+    return pool_silence(deploys->master->pool, worker) >
+           (limit < POOL_SILENCE_MAX ? limit : POOL_SILENCE_MAX);
 }
 
 /* None of them may have begun to hang just now. */
@@ -240,7 +231,7 @@ static bool are_all_alive(const struct canary *canary)
 {
     for (size_t i = 0; i < canary->count; i++)
         if (!canary->members[i].is_gone &&
-            silence_of(canary->deploys, canary->members[i].id) > HEARTBEAT_LATE)
+            pool_silence(canary->deploys->master->pool, canary->members[i].id) > HEARTBEAT_LATE)
             return false;
     return true;
 }

@@ -197,13 +197,12 @@ void deploy_fail_first(struct deploys *deploys, const char *reason)
 
 /* ---- what is asked for ---- */
 
+/* app_count: there is none of that name. */
 static size_t find_app(const struct config *config, const char *name)
 {
-    size_t i = 0;
+    const struct config_app *app = config_find_app(config, name);
 
-    while (i < config->app_count && strcmp(config->apps[i].name, name) != 0)
-        i++;
-    return i;
+    return app != NULL ? (size_t)(app - config->apps) : config->app_count;
 }
 
 /* "a reload of hello, echo" */

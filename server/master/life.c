@@ -20,11 +20,10 @@
 #include "master/spawn.h"
 #include "master/timer.h"
 
-#define STOP_GRACE    (1 * NS_PER_SEC)   /* after STOP, and past a drain's deadline */
-#define CUT_GRACE     (50 * NS_PER_MS)   /* a closed link and the process's end come together */
-#define EXIT_GRACE    (5 * NS_PER_SEC)   /* a process whose link is closed: fini, a leak check */
-#define SUSPECT_GRACE (2500 * NS_PER_MS) /* more than two heartbeats */
-#define REAP_GRACE    (20 * NS_PER_MS)   /* a link that a grandchild still holds open */
+#define STOP_GRACE (1 * NS_PER_SEC) /* after STOP, and past a drain's deadline */
+#define CUT_GRACE  (50 * NS_PER_MS) /* a closed link and the process's end come together */
+#define EXIT_GRACE (5 * NS_PER_SEC) /* a process whose link is closed: fini, a leak check */
+#define REAP_GRACE (20 * NS_PER_MS) /* a link that a grandchild still holds open */
 
 static struct board_seat *seat_of(const struct worker *worker)
 {
@@ -92,7 +91,7 @@ void pool_suspect(struct worker *worker)
     if (worker->state != SEAT_SERVING || worker->suspected_at != 0)
         return;
     worker->suspected_at = clock_ns();
-    timer_arm(&worker->timer, SUSPECT_GRACE);
+    timer_arm(&worker->timer, POOL_SILENCE_MAX);
 }
 
 /* ---- its end ---- */

@@ -41,12 +41,7 @@ static bool is_needed(const char *app, uint64_t generation, void *arg)
 
 static bool is_served(const char *app, void *arg)
 {
-    const struct config *config = ((const struct master *)arg)->config;
-
-    for (size_t i = 0; i < config->app_count; i++)
-        if (strcmp(config->apps[i].name, app) == 0)
-            return true;
-    return false;
+    return config_find_app(((const struct master *)arg)->config, app) != NULL;
 }
 
 void master_set_history_limits(struct master *master)

@@ -92,6 +92,14 @@ bool pool_has_free_slot(const struct pool *pool)
     return pool_free_slot(pool) < pool->master->board->max_workers;
 }
 
+uint64_t pool_silence(const struct pool *pool, unsigned id)
+{
+    uint64_t beat = board_get(&board_slot(pool->master->board, id)->heartbeat_at);
+    uint64_t now = clock_ns();
+
+    return now > beat ? now - beat : 0;
+}
+
 /* ---- telling ---- */
 
 int pool_send(struct worker *worker, const struct message *message)

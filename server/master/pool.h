@@ -13,6 +13,7 @@
 
 #include "base/board.h"
 #include "base/channel.h"
+#include "base/clock.h"
 #include "master/build.h"
 #include "master/edition.h"
 
@@ -74,6 +75,11 @@ bool pool_has_free_slot(const struct pool *pool);
 /* 0, or -1 when it has gone, which is told by other ways soon. */
 int pool_send(struct worker *worker, const struct message *message);
 void pool_send_all(struct pool *pool, const struct message *message);
+
+/* ns since the last heartbeat of the worker in that slot, which has one each second; and how long a
+ * silence says that its loop does not turn: more than two of them. */
+#define POOL_SILENCE_MAX (2500 * NS_PER_MS)
+uint64_t pool_silence(const struct pool *pool, unsigned id);
 
 /* It did not answer in time: when its loop does not turn either, within the time of two heartbeats,
  * it is killed and so replaced. */

@@ -228,7 +228,8 @@ static void add_times(cJSON *json, const struct receipt *receipt)
     cJSON_AddNumberToObject(seconds, "total", receipt_seconds(times->total));
 }
 
-void receipt_add_requester(cJSON *json, const struct requester *requester)
+/* Nothing when it was the server itself. */
+static void add_requester(cJSON *json, const struct requester *requester)
 {
     cJSON *by;
 
@@ -268,7 +269,7 @@ cJSON *receipt_json(const struct receipt *receipt)
     cJSON_AddNumberToObject(json, "deploy", (double)receipt->deploy);
     cJSON_AddStringToObject(json, "kind", kind_names[receipt->kind]);
     cJSON_AddStringToObject(json, "action", receipt->action);
-    receipt_add_requester(json, &receipt->requester);
+    add_requester(json, &receipt->requester);
     cJSON_AddNumberToObject(json, "began_at", receipt_seconds(receipt->began_wall));
     cJSON_AddStringToObject(json, "outcome", outcome_name(receipt->outcome));
     add_text(json, "reason", receipt->reason);

@@ -101,8 +101,6 @@ void receipt_set(char **text, const char *value);
 
 /* NULL with ENOMEM. */
 cJSON *receipt_json(const struct receipt *receipt);
-/* Who asked, as a member of `json`; nothing when it was the server itself. */
-void receipt_add_requester(cJSON *json, const struct requester *requester);
 
 const char *outcome_name(enum outcome outcome);
 double receipt_seconds(uint64_t ns);

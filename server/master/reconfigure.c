@@ -108,20 +108,11 @@ static void give_up(struct reconfigure *reconfigure, enum outcome outcome, const
     free(copy);
 }
 
-static void keep_modules(struct reconfigure *reconfigure)
+static void keep_modules(const struct reconfigure *reconfigure)
 {
-    struct master *master = reconfigure->master;
-    char *error = NULL;
-
-    for (size_t i = 0; i < reconfigure->count; i++) {
-        const struct change *change = &reconfigure->changes[i];
-
-        if (!change->is_probe && master->home.folder != NULL &&
-            history_keep(master->history, catalog_name(&master->catalog, change->app),
-                         change->build->generation, change->build->path, &error) != 0)
-            log_warnx("%s", sentence_or(error));
-    }
-    free(error);
+    for (size_t i = 0; i < reconfigure->count; i++)
+        if (!reconfigure->changes[i].is_probe)
+            change_keep(&reconfigure->changes[i], reconfigure->master);
 }
 
 static void commit_listeners(struct reconfigure *reconfigure)

@@ -15,8 +15,6 @@
 
 /* Descriptors that the master keeps for its own work: forks, the spool, the control API. */
 #define RESERVE 64
-/* More than two heartbeats. */
-#define STALE (2500 * NS_PER_MS)
 
 /* What counts against a worker more than its connections do. */
 #define IS_STALE   (1ull << 62)
@@ -28,13 +26,12 @@
 
 static uint64_t burden(const struct board *board, const struct worker *worker)
 {
-    const struct board_slot *slot = board_slot(board, worker->id);
     unsigned most = worker->edition->config->max_connections;
     uint64_t connections = board_connections(board, worker->id);
 
     if (worker->channel == NULL)
         return IMPOSSIBLE;
-    if (board_get(&slot->heartbeat_at) + STALE < clock_ns())
+    if (pool_silence(worker->pool, worker->id) > POOL_SILENCE_MAX)
         connections |= IS_STALE;
     if (!channel_is_flushed(worker->channel))
         connections |= IS_BEHIND;

@@ -157,19 +157,10 @@ static void put_workers(cJSON *object, const struct report_source *from)
     }
 }
 
-static const struct config_app *find_config_app(const struct config *config, const char *name)
-{
-    for (size_t i = 0; i < config->app_count; i++) {
-        if (strcmp(config->apps[i].name, name) == 0)
-            return &config->apps[i];
-    }
-    return NULL;
-}
-
 static void put_holders(cJSON *object, const struct report_source *from,
                         const struct stats_app *app, uint64_t generation)
 {
-    const struct config_app *config = find_config_app(from->config, app->name);
+    const struct config_app *config = config_find_app(from->config, app->name);
 
     if (config != NULL)
         cJSON_AddItemToObject(
@@ -279,7 +270,7 @@ cJSON *report_app(const struct report_source *from, const char *name)
 {
     for (size_t i = 0; i < from->stats->app_count; i++) {
         const struct stats_app *app = &from->stats->apps[i];
-        const struct config_app *config = find_config_app(from->config, name);
+        const struct config_app *config = config_find_app(from->config, name);
         cJSON *report;
 
         if (strcmp(app->name, name) != 0)
