@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 #define BOARD_MAGIC  0x72656576u /* "reev" */
-#define BOARD_LAYOUT 2u /* to be raised when a field changes its meaning but not its size */
+#define BOARD_LAYOUT 3u /* to be raised when a field changes its meaning but not its size */
 #define ALIGNMENT    128u
 
 #define ROUND_UP(size) (((size) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
@@ -39,6 +39,9 @@ static uint32_t layout_number(void)
         HISTOGRAM_SHIFT,
         BOARD_HOLDERS,
         sizeof(struct board_holder),
+        sizeof(struct flight_row),
+        sizeof(struct trace),
+        offsetof(struct board_slot, flights),
         offsetof(struct board_cell, total),
     };
     uint32_t number = BOARD_LAYOUT;
@@ -208,6 +211,7 @@ static void clear_column(struct board_column *column)
     board_set(&column->held, 0);
     board_set(&column->exceptions, 0);
     board_set(&column->cut, 0);
+    board_set(&column->overdue, 0);
     for (unsigned i = 0; i < sizeof(column->answers) / sizeof(column->answers[0]); i++)
         board_set(&column->answers[i], 0);
     board_set(&column->bytes_in, 0);
@@ -357,6 +361,7 @@ static void settle_slot(struct board_slot *slot)
     board_set(&slot->rss, 0);
     board_set(&slot->idle, 0);
     board_set(&slot->active, 0);
+    board_set(&slot->step, STEP_NONE);
 }
 
 void board_settle(const struct board *board, unsigned worker)

@@ -14,8 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/flight.h"
 #include "base/histogram.h"
 #include "base/holder.h"
+#include "base/quarantine.h"
+#include "base/trace.h"
 
 /* A counter: only grows; or a gauge, where its comment says so. */
 typedef _Atomic uint64_t board_count;
@@ -46,7 +49,8 @@ struct board_column {
     board_count active;     /* gauge: running now */
     board_count held;       /* gauge: what keeps the generation loaded, requests included */
     board_count exceptions; /* the application failed */
-    board_count cut;        /* of these: cut off after another status than 5xx was sent */
+    board_count overdue;    /* cancelled at request_timeout, whatever was answered then */
+    board_count cut;        /* of both: cut off after another status than 5xx was sent */
     board_count answers[6]; /* by the status's first digit; [0]: cut off before a status was sent */
     board_count bytes_in;   /* of request bodies, as the app read them */
     board_count bytes_out;  /* of response bodies */
@@ -85,9 +89,15 @@ struct board_slot {
     board_count requests; /* begun, answers of the server's own included */
     board_count active;   /* gauge: requests running */
     board_count requests_at_boot;
+    board_count rss_at_boot; /* bytes, when it was ready */
     board_count exceptions;
+    board_count overdue; /* requests cancelled at request_timeout */
     board_count refused; /* requests the server answered with 4xx or 5xx before an app saw them */
+    /* What it does outside of requests: enum worker_step, of which app's generation. */
+    board_count step, step_app, step_generation;
     struct histogram loop_lag;
+    struct trace trace;
+    struct flight_table flights;
 };
 
 /* Written by the master: one a slot. Times are clock_ns(). */
@@ -99,6 +109,7 @@ struct board_seat {
     board_count last_spawn;
     board_count last_exit;
     board_count respawns;    /* spawned because the one before died unasked */
+    board_count recycled;    /* replaced at max_requests or max_memory */
     board_count last_status; /* wait status of the last one that ended */
     board_count handed_out;  /* connections the master got from it, to pass on to another worker */
     board_count handed_in;   /* ... and passed on to it */
@@ -122,6 +133,8 @@ struct board {
     /* Written by the master. */
     board_count app_count;
     board_count deployments;
+    board_count incidents; /* abnormal ends of workers */
+    struct quarantine quarantine;
 };
 
 /* Makes one; *fd_out is its memfd (close-on-exec). NULL with errno. */

@@ -68,6 +68,7 @@ static const char *const message_names[] = {
     [MESSAGE_UNLOADED] = "unloaded",
     [MESSAGE_LEAVING] = "leaving",
     [MESSAGE_CONNECTION] = "connection",
+    [MESSAGE_STACKS] = "stacks",
 };
 #define MESSAGE_NAMES (sizeof(message_names) / sizeof(message_names[0]))
 

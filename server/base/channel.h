@@ -14,7 +14,7 @@
 #define CHANNEL_TEXT_MAX 8192
 /* To be raised when a message changes its meaning or its form: after an upgrade the workers of one
  * version speak with the master of the next. */
-#define CHANNEL_PROTOCOL 1
+#define CHANNEL_PROTOCOL 2
 
 enum message_type {
     /* master to worker */
@@ -40,6 +40,9 @@ enum message_type {
                          * value: CONNECTION_KEEP or 0, generation: 1: it has asked something
                          * before, text: the identity of its listener; more lines may follow.
                          * Without fd: it was lost on the way */
+    MESSAGE_STACKS,     /* value: the question's number: which coroutines are suspended, and where?
+                         * The answer has the same number, and an fd: base/stacks.h; or it has
+                         * none, and a text: why not */
 };
 
 /* The value of COMMIT: the build that was live stays loaded, and prepared, until ABORT retires it

@@ -43,6 +43,7 @@ struct config_app {
     size_t listen_count; /* 0: all of them */
     struct config_option *options;
     size_t option_count;
+    uint64_t request_timeout; /* ns, 0: no limit; `auto` is resolved: the server's */
     int line;
     /* Of the scoreboard, which the app keeps by its name while configurations come and go: assigned
      * by the master. Until then its place in the configuration. */
@@ -76,13 +77,22 @@ struct config {
     uint64_t prepare_timeout;
     uint64_t drain_timeout; /* a draining worker's requests and connections are cut after it; 30s */
     uint64_t unload_wait;   /* how long `reload` waits for the old code to go; 5s */
-    uint64_t hang_timeout;  /* a worker without heartbeat for this long is `stuck`; 30s */
+    uint64_t hang_timeout;  /* a worker without heartbeat for this long is killed; 30s */
     /* A worker that still holds code retired this long ago is replaced; 0: never; default 0. */
     uint64_t unload_timeout;
     uint64_t upgrade_timeout; /* a new binary must have passed its check by then; 30s */
     unsigned max_unavailable; /* workers a rolling restart replaces at a time; 1 */
-    unsigned keep;            /* builds of each app kept for a rollback; 10 */
-    unsigned keep_receipts;   /* of deployments; 200 */
+    uint64_t request_timeout; /* a request that waits for longer is cancelled; 0: no limit */
+    /* A route that killed so many workers within that time is answered 503 for as long; 0: never;
+     * default 3 in 60s. */
+    unsigned quarantine_after;
+    uint64_t quarantine_time;
+    unsigned max_requests;   /* a worker that has begun so many is replaced; 0: never */
+    uint64_t max_memory;     /* a worker that has grown beyond is replaced; 0: never */
+    unsigned recycle_jitter; /* percent of both, by which workers differ; 20 */
+    bool record_queries;     /* in the flight recorder; false */
+    unsigned keep;           /* builds of each app kept for a rollback; 10 */
+    unsigned keep_receipts;  /* of deployments; 200 */
     enum fallback fallback;
 
     uint64_t head_timeout;  /* from a request's first byte to the end of its head; 30s */
@@ -145,7 +155,7 @@ int config_compare(const struct config *now, struct config *next, char **error_o
 int config_check_places(const struct config *config, char **error_out);
 
 /* Whether the app of one configuration needs no new generation in the other: same module, mount and
- * options. */
+ * options. Its time limit is the workers', who are forked anew. */
 bool config_app_equal(const struct config_app *a, const struct config_app *b);
 
 /* NULL: there is none of that name. */

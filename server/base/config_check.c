@@ -205,12 +205,14 @@ static bool shares_listener(const struct config_app *a, const struct config_app 
 
 static void check_app(struct config_reading *reading, size_t index)
 {
-    const struct config_app *app = &reading->config->apps[index];
+    struct config_app *app = &reading->config->apps[index];
     int mount_line = reading->app_lines[index].mount;
     char note[24];
 
     if (app->module == NULL)
         config_complain(reading, app->line, "app \"%s\" has no module", app->name);
+    if (app->request_timeout == CONFIG_AUTO)
+        app->request_timeout = reading->config->request_timeout;
     resolve_listens(reading, index);
     for (size_t i = 0; i < index && !reading->has_failed; i++) {
         const struct config_app *other = &reading->config->apps[i];

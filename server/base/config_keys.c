@@ -134,6 +134,15 @@ static void set_duration(struct config_reading *reading, const struct config_key
         *(uint64_t *)field = value;
 }
 
+static void set_duration_or_auto(struct config_reading *reading, const struct config_key *key,
+                                 void *field, const char *text, int line)
+{
+    if (strcmp(text, "auto") == 0)
+        *(uint64_t *)field = CONFIG_AUTO;
+    else
+        set_duration(reading, key, field, text, line);
+}
+
 static void set_bytes(struct config_reading *reading, const struct config_key *key, void *field,
                       const char *text, int line)
 {
@@ -408,6 +417,13 @@ const struct config_key config_server_keys[] = {
     {"unload_timeout",  "0",      "0",   "1d",       set_duration,      FIELD(unload_timeout)},
     {"upgrade_timeout", "30s",    "1ms", "1d",       set_duration,      FIELD(upgrade_timeout)},
     {"max_unavailable", "1",      "1",   "4095",     set_count,         FIELD(max_unavailable)},
+    {"request_timeout", "0",      "0",   "1d",       set_duration,      FIELD(request_timeout)},
+    {"quarantine_after", "3",     "0",   "1000",     set_count,         FIELD(quarantine_after)},
+    {"quarantine_time", "60s",    "1s",  "1d",       set_duration,      FIELD(quarantine_time)},
+    {"max_requests",    "0",      "0",   "4000000000", set_count,       FIELD(max_requests)},
+    {"max_memory",      "0",      "0",   "1048576g", set_bytes,         FIELD(max_memory)},
+    {"recycle_jitter",  "20",     "0",   "90",       set_count,         FIELD(recycle_jitter)},
+    {"record_queries",  "off",    NULL,  NULL,       set_switch,        FIELD(record_queries)},
     {"keep",            "10",     "1",   "1000",     set_count,         FIELD(keep)},
     {"keep_receipts",   "200",    "10",  "10000",    set_count,         FIELD(keep_receipts)},
     {"fallback",        "none",   NULL,  NULL,       set_fallback,      FIELD(fallback)},
@@ -435,6 +451,8 @@ const struct config_key config_listen_keys[] = {
 const struct config_key config_app_keys[] = {
     {"module", NULL, NULL, NULL, set_module, offsetof(struct config_app, module)},
     {"mount",  "/",  NULL, NULL, set_mount,  offsetof(struct config_app, mount)},
+    {"request_timeout", "auto", "0", "1d", set_duration_or_auto,
+     offsetof(struct config_app, request_timeout)},
     {0},
 };
 /* clang-format on */

@@ -13,7 +13,10 @@
 
 #include "base/config.h"
 
-#define CONFIG_KEYS_MAX 40
+#define CONFIG_KEYS_MAX 48
+
+/* `auto` for a duration, until config_check. */
+#define CONFIG_AUTO UINT64_MAX
 
 struct config_app_lines {
     int mount, listens; /* 0: not written, the default holds */

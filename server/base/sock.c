@@ -265,6 +265,17 @@ int sock_listen(struct sock_address *address, int backlog, unsigned mode)
     return open_listener(address, backlog, mode, false);
 }
 
+int sock_reserve(const struct sock_address *address)
+{
+    struct sock_address copy = *address;
+    int fd = address->addr.any.sa_family == AF_UNIX ? -1 : open_socket(&copy);
+
+    if (fd < 0 || bind_tcp(fd, &copy) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 int sock_share_port(int fd, bool is_on)
 {
     int on = is_on;

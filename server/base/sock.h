@@ -31,7 +31,12 @@ const char *sock_parse(const char *text, struct sock_address *address_out);
  * Fills in a port that was 0. */
 int sock_listen(struct sock_address *address, int backlog, unsigned mode);
 
-/* The same for TCP at a port where other sockets of this user listen, at addresses that overlap:
+/* Keeps a TCP address from being given to an outgoing connection, as the kernel does with any port
+ * that nobody listens at; clients are refused, and whoever listens there with SO_REUSEADDR may. Until
+ * it is closed. The descriptor or -1. */
+int sock_reserve(const struct sock_address *address);
+
+/* sock_listen for TCP at a port where other sockets of this user listen, at addresses that overlap:
  * "*:80" beside "127.0.0.1:80". Those must allow it meanwhile, by sock_share_port. */
 int sock_listen_shared(struct sock_address *address, int backlog);
 int sock_share_port(int fd, bool is_on);

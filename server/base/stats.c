@@ -40,6 +40,7 @@ static void column_add(struct stats_column *into, const struct board_column *fro
     into->active += board_get(&from->active);
     into->held += board_get(&from->held);
     into->exceptions += board_get(&from->exceptions);
+    into->overdue += board_get(&from->overdue);
     for (size_t i = 0; i < sizeof(into->answers) / sizeof(into->answers[0]); i++)
         into->answers[i] += board_get(&from->answers[i]);
     into->bytes_in += board_get(&from->bytes_in);
@@ -159,6 +160,7 @@ static void worker_gather(struct stats_worker *w, const struct board *board,
     w->respawn_count = board_get(&seat->respawns);
     w->requests = board_get(&slot->requests);
     w->exceptions = board_get(&slot->exceptions);
+    w->overdue = board_get(&slot->overdue);
     w->refused = board_get(&slot->refused);
     w->connections = board_connections(board, (unsigned)w->id);
     histogram_add(&w->loop_lag.histogram, &slot->loop_lag);
@@ -193,6 +195,7 @@ static void gather_server(struct stats_server *s, const struct board *board)
 {
     uint64_t handed_out = 0;
 
+    s->incidents = board_get(&board->incidents);
     for (unsigned i = 0; i < board->max_workers; i++) {
         const struct board_slot *slot = board_slot(board, i);
         const struct board_seat *seat = board_seat(board, i);
@@ -206,7 +209,9 @@ static void gather_server(struct stats_server *s, const struct board *board)
         s->requests_active += board_get(&slot->active);
         s->refused += board_get(&slot->refused);
         s->exceptions += board_get(&slot->exceptions);
+        s->overdue += board_get(&slot->overdue);
         s->respawns += board_get(&seat->respawns);
+        s->recycled += board_get(&seat->recycled);
         handed_out += board_get(&seat->handed_out);
         s->handed_over += board_get(&seat->handed_in);
     }
@@ -232,6 +237,8 @@ struct stats *stats_new(const struct board *board, const struct config *config, 
     stats->server.started_at = board->started_wall;
     stats->server.generation = board_get(&board->deployments);
     stats->server.target = config->workers;
+    stats->server.quarantined = quarantine_count(&board->quarantine, now);
+    stats->server.quarantine_refused = board_get(&board->quarantine.refused);
     gather_server(&stats->server, board);
     gather_workers(stats, board, config, now);
     gather_apps(stats, board, config);

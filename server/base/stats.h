@@ -23,7 +23,7 @@ struct stats_times {
 
 /* What was done for an app, or for one generation of it, in all workers together. */
 struct stats_column {
-    uint64_t generation, requests, active, held, exceptions;
+    uint64_t generation, requests, active, held, exceptions, overdue;
     uint64_t answers[6]; /* by the status's first digit; [0]: cut off before a status was sent */
     uint64_t bytes_in, bytes_out;
     struct stats_times latency;
@@ -47,7 +47,7 @@ struct stats_worker {
     enum stats_status status;
     const char *status_name;
     bool is_booted, is_accepting;
-    uint64_t requests, active, delta_requests, exceptions, refused;
+    uint64_t requests, active, delta_requests, exceptions, overdue, refused;
     uint64_t connections, connections_idle; /* open, and of these without a request */
     uint64_t rss;
     uint64_t last_spawn, last_heartbeat; /* since 1970 */
@@ -58,14 +58,16 @@ struct stats_worker {
 /* Sums over every seat that was ever filled: what a dead worker counted stays counted. */
 struct stats_server {
     const char *version;
-    bool is_stopping; /* for whoever knows to fill in */
-    uint64_t pid;     /* of the calling process: the master */
+    bool is_stopping, is_drained; /* for whoever knows to fill in */
+    uint64_t pid;                 /* of the calling process: the master */
     uint64_t started_at, uptime, generation;
     uint64_t accepted, active, idle, closed, handed_over; /* connections */
-    uint64_t requests, requests_active, refused, exceptions;
-    uint64_t target; /* for whoever knows to fill in; else config->workers */
+    uint64_t requests, requests_active, refused, exceptions, overdue;
+    uint64_t quarantined, quarantine_refused;
+    uint64_t target;         /* for whoever knows to fill in; else config->workers */
+    uint64_t start_failures; /* likewise */
     uint64_t statuses[STATS_STATUSES];
-    uint64_t respawns;
+    uint64_t respawns, recycled, incidents;
 };
 
 struct stats_socket {

@@ -629,7 +629,7 @@ static void what_is_no_message_is_dropped_and_the_next_one_read(void **state)
     send_raw(packet, size - 1);
     send_raw(packet, size + 1);
     send_with_word(packet, size, TYPE, 0);
-    send_with_word(packet, size, TYPE, MESSAGE_CONNECTION + 1);
+    send_with_word(packet, size, TYPE, MESSAGE_STACKS + 1);
     send_with_word(packet, size, TYPE, UINT32_MAX);
     send_with_word(packet, size, TEXT_LENGTH, 0);
     send_with_word(packet, size, TEXT_LENGTH, UINT32_MAX);
@@ -648,11 +648,11 @@ static void what_is_no_message_is_dropped_and_the_next_one_read(void **state)
 static void every_type_has_a_name(void **state)
 {
     (void)state;
-    for (unsigned type = MESSAGE_PREPARE; type <= MESSAGE_CONNECTION; type++)
+    for (unsigned type = MESSAGE_PREPARE; type <= MESSAGE_STACKS; type++)
         assert_string_not_equal(message_name((enum message_type)type), "unknown");
     assert_string_equal(message_name(MESSAGE_COMMIT), "commit");
     assert_string_equal(message_name((enum message_type)0), "unknown");
-    assert_string_equal(message_name((enum message_type)(MESSAGE_CONNECTION + 1)), "unknown");
+    assert_string_equal(message_name((enum message_type)(MESSAGE_STACKS + 1)), "unknown");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

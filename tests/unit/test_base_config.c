@@ -222,6 +222,7 @@ static void the_defaults_are_those_of_the_header(void **state)
     assert_string_equal(config->apps[0].mount, "/");
     assert_int_equal(config->apps[0].listen_count, 0);
     assert_int_equal(config->apps[0].option_count, 0);
+    assert_true(config->apps[0].request_timeout == 0);
     assert_int_equal(config->apps[0].line, 2);
     assert_int_equal(config->apps[0].column, 0);
     config_free(config);
@@ -313,6 +314,23 @@ static void sections_have_keys_lists_and_options(void **state)
     assert_int_equal(config->apps[1].listen_count, 1);
     assert_int_equal(config->apps[2].listen_count, 0);
     assert_int_equal(config->apps[2].column, 2); /* until somebody knows better */
+    config_free(config);
+}
+
+static void an_app_has_the_servers_time_limit_or_its_own(void **state)
+{
+    struct config *config = load("app a { module = a.so }\n"
+                                 "app b { module = a.so mount = /b request_timeout = 5m }\n"
+                                 "app c { module = a.so mount = /c request_timeout = 0 }\n"
+                                 "app d { module = a.so mount = /d request_timeout = auto }\n" L
+                                 "request_timeout = 1500ms\n");
+
+    (void)state;
+    assert_true(config->request_timeout == 1500 * NS_PER_MS);
+    assert_true(config->apps[0].request_timeout == 1500 * NS_PER_MS);
+    assert_true(config->apps[1].request_timeout == 300 * NS_PER_SEC);
+    assert_true(config->apps[2].request_timeout == 0);
+    assert_true(config->apps[3].request_timeout == 1500 * NS_PER_MS);
     config_free(config);
 }
 
@@ -487,6 +505,9 @@ static void each_mistake_has_its_sentence(void **state)
         {L "app a { module = /dev/null }",
          "t.conf:2: module \"/dev/null\" cannot be read: it is not a regular file"},
         {L "app a { module = \"\" }", "t.conf:2: module must be a path, not \"\""},
+        {L "app a { request_timeout = 2d }",
+         "t.conf:2: request_timeout must be a duration from 0 to 1d (seconds, or with ms, s, m, h "
+         "or d), not \"2d\""},
         {L "app a { mount = a }", "t.conf:2: mount \"a\" must begin with \"/\""},
         {L "app a { mount = \"\" }", "t.conf:2: mount \"\" must begin with \"/\""},
         {L "app a { mount = /a/ }", "t.conf:2: mount \"/a/\" must not end with \"/\""},
@@ -802,6 +823,7 @@ static void assert_same_settings(struct config *a, struct config *b)
     assert_int_equal(a->listens[0].mode, b->listens[0].mode);
     assert_int_equal(a->app_count, b->app_count);
     assert_same_text(a->apps[0].mount, b->apps[0].mount);
+    assert_true(a->apps[0].request_timeout == b->apps[0].request_timeout);
     assert_int_equal(a->apps[0].listen_count, b->apps[0].listen_count);
 }
 
@@ -934,6 +956,7 @@ int main(void)
         cmocka_unit_test(the_defaults_are_those_of_the_header),
         cmocka_unit_test(every_key_is_taken_as_it_is_written),
         cmocka_unit_test(sections_have_keys_lists_and_options),
+        cmocka_unit_test(an_app_has_the_servers_time_limit_or_its_own),
         cmocka_unit_test(an_app_may_name_a_listener_that_follows_or_by_its_address),
         cmocka_unit_test(comments_may_stand_anywhere_and_lines_stay_right),
         cmocka_unit_test(strings_take_environment_variables),

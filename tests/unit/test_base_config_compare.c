@@ -194,6 +194,7 @@ static void an_app_is_the_same_by_what_it_can_see(void **state)
     assert_true(is_equal("mount = /", "./a.so listen = \"127.0.0.1:8080\""));
     assert_true(is_equal("option { x = 1 y = 2 }", "a.so option { y = 2 x = 1 }"));
     assert_true(is_equal("option { x = 1 }", "a.so option { x = 2 x = 1 }")); /* the last holds */
+    assert_true(is_equal("request_timeout = 1s", "a.so"));
     assert_false(is_equal("", "b.so"));
     assert_false(is_equal("mount = /a", "a.so"));
     assert_false(is_equal("option { x = 1 }", "a.so"));

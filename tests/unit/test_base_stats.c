@@ -60,8 +60,15 @@ static void what_a_dead_worker_counted_stays_counted(void **state)
     board_set(&alive->requests, 7);
     board_set(&alive->accepted, 3);
     case_serve(&board_cell(c->board, 0, 0)->total, 7);
+    board_set(&dead->overdue, 2);
+    board_set(&alive->overdue, 1);
+    board_set(&board_cell(c->board, 3, 0)->total.overdue, 2);
+    board_set(&board_cell(c->board, 0, 0)->total.overdue, 1);
 
     stats = gather(c);
+    assert_int_equal(stats->server.overdue, 3);
+    assert_int_equal(stats->workers[0].overdue, 1);
+    assert_int_equal(stats->apps[0].total.overdue, 3);
     assert_int_equal(stats->server.requests, 107);
     assert_int_equal(stats->server.accepted, 13);
     assert_int_equal(stats->server.closed, 10);
