@@ -6,6 +6,16 @@
  * it waits. Unless a call says otherwise it may be used only from the callback it belongs to, never
  * from another thread.
  *
+ * Some signals are the server's, and an application leaves their handlers and their places in the
+ * signal mask alone: SIGTERM, SIGINT, SIGQUIT and SIGUSR1, which end a worker or have it reopen its
+ * logs; SIGUSR2 and SIGALRM, for a worker whose master has gone (so no alarm() and no setitimer() of
+ * ITIMER_REAL); SIGPIPE, which is ignored; and SIGRTMIN+5, by which the master asks a worker that
+ * seems to hang where it is. SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS and SIGTRAP have a
+ * handler that notes what happened and where, whereupon they do what they do without it. A handler
+ * of the application's own wins, and the server then has less to tell of a crash. It has nothing to
+ * tell of a thread of the application's that overflows its own stack, unless that thread has a
+ * sigaltstack(). A program that is started from here inherits what is blocked and what is ignored.
+ *
  * Build a module with
  *     cc -shared -fPIC -fvisibility=hidden -Wl,-Bsymbolic-functions -o app.so app.c
  *
@@ -71,7 +81,15 @@ typedef int reeve_start_response(reeve_environ *environ, const char *status,
 /* The application: called once for each request, on a coroutine of its own. Returns 0 when the
  * response is complete or -1 when it failed: before the first byte was sent the client then gets
  * 500 with the request's id, after it the connection is cut. To return without start_response is a
- * failure too. */
+ * failure too.
+ *
+ * A request may be cancelled, since its time is over (request_timeout) or the worker ends. Then the
+ * call that waits fails with ECANCELED, and so does at once every later one that would have to, so
+ * the application should tidy up and return -1: the client gets 504, or is cut off when it has got
+ * a part of the response already. Whoever would rather answer in words of their own still can, as
+ * long as the answer is short enough not to wait for the client: 16 KiB always are. To call again
+ * and again what fails is to keep the worker from everybody else. An on_loop module never waits and
+ * is not cancelled. */
 typedef int reeve_application(reeve_environ *environ, reeve_start_response *start_response);
 
 typedef struct reeve_app {
@@ -251,7 +269,8 @@ REEVE_API char *reeve_printf(reeve_environ *environ, const char *format, ...)
  *   EBADMSG      the chunked framing is broken (400)
  *   EFBIG        the body is larger than max_body (413)
  *   ECONNRESET   the client has gone, or has ended its side within the body (400)
- *   ECANCELED    the request was cancelled: the worker ends
+ *   ECANCELED    the request was cancelled: request_timeout has passed (to return without an answer
+ *                gives 504), or the worker ends
  *   EWOULDBLOCK  nothing is there yet, in an on_loop module
  * The first call answers `Expect: 100-continue`. [suspends] */
 REEVE_API ssize_t reeve_read(reeve_environ *environ, void *buffer, size_t size);
@@ -265,7 +284,7 @@ REEVE_API ssize_t reeve_read(reeve_environ *environ, void *buffer, size_t size);
  *   EMSGSIZE   more than the Content-Length the application declared: nothing of it was taken
  *   EPIPE      the client has gone
  *   ETIMEDOUT  it took nothing for write_timeout
- *   ECANCELED  the worker ends
+ *   ECANCELED  the request was cancelled: request_timeout has passed, or the worker ends
  * For HEAD, 204 and 304 the bytes are counted and dropped. [suspends] */
 REEVE_API int reeve_write(reeve_environ *environ, const void *data, size_t size);
 REEVE_API int reeve_writev(reeve_environ *environ, const struct iovec *pieces, int count);
@@ -284,7 +303,8 @@ REEVE_API int reeve_send_file(reeve_environ *environ, int fd, off_t offset, size
  * iterables. */
 typedef struct reeve_iterable {
     /* Gives the next piece: 1 with *data and *size set (valid until the next call), 0 at the end,
-     * -1 on failure. [suspends] is allowed. */
+     * -1 on failure. [suspends] is allowed. Once the request was cancelled one more piece is taken,
+     * and then only the end. */
     int (*next)(void *state, const void **data, size_t *size);
     /* Called exactly once, also when the client has gone or next failed. May be NULL. */
     void (*close)(void *state);
@@ -304,7 +324,10 @@ REEVE_API bool reeve_is_gone(const reeve_environ *environ);
 /* ---- waiting and telling ---- */
 
 /* Waits `seconds` while the worker serves others. Returns 0, or -1: ECANCELED when the request was
- * cancelled, EDEADLK where there is no coroutine (an on_loop module). [suspends] */
+ * cancelled (request_timeout has passed, or the worker ends), EDEADLK where there is no coroutine
+ * (an on_loop module). Once a request is cancelled every call that would wait fails at once: to
+ * sleep again and again all the same is an endless loop, for which the whole worker is killed after
+ * hang_timeout. [suspends] */
 REEVE_API int reeve_sleep(double seconds);
 
 typedef enum reeve_log_level {

@@ -4,6 +4,8 @@
 
 #include "app/access.h"
 #include "app/generation.h"
+#include "app/overdue.h"
+#include "app/place.h"
 #include "app/request.h"
 #include "app/route.h"
 #include "base/clock.h"
@@ -29,6 +31,33 @@ static void count_begin(struct reeve_environ *request)
     board_add(&column->active, 1);
 }
 
+static void record_begin(struct reeve_environ *request)
+{
+    const struct head *head = &request->head;
+    struct room *room = request->room;
+
+    request->flight = flight_begin(
+        &room->recorder, &(struct flight_start){
+                             .id = request->id,
+                             .app = request->generation->app->index,
+                             .generation = request->generation->number,
+                             .method = head->method,
+                             .begun_at = conn_arrived_at(request->conn),
+                             .path = head->path.data,
+                             .path_length = head->path.length,
+                             .query = room->config->record_queries ? head->query.data : NULL,
+                             .query_length = head->query.length,
+                         });
+}
+
+static void record_wait(const struct reeve_environ *request, const struct coro *coro)
+{
+    flight_wait(request->flight, coro_call(coro),
+                place_in(request->generation, coro_site(coro),
+                         (const void *)(uintptr_t)request->generation->descriptor->application),
+                clock_ns());
+}
+
 static void count_answer(struct board_column *column, const struct reeve_environ *request,
                          uint64_t ns)
 {
@@ -39,21 +68,24 @@ static void count_answer(struct board_column *column, const struct reeve_environ
     histogram_record(&column->latency, ns);
 }
 
-static void add_exception(struct board_column *column, const struct reeve_environ *request)
+/* What has no answer, or a part of one. */
+static void add_failure(struct board_column *column, const struct reeve_environ *request)
 {
-    board_add(&column->exceptions, 1);
+    if (!request->is_overdue) /* that is counted already */
+        board_add(&column->exceptions, 1);
     if (request->response.state >= RESPONSE_SENDING && request->response.status < 500)
         board_add(&column->cut, 1);
 }
 
-static void count_exception(struct reeve_environ *request)
+static void count_failure(struct reeve_environ *request)
 {
     struct board_column *column = generation_column(request->generation);
 
-    board_add(&request->room->slot->exceptions, 1);
-    add_exception(&request->generation->app->cell->total, request);
+    if (!request->is_overdue)
+        board_add(&request->room->slot->exceptions, 1);
+    add_failure(&request->generation->app->cell->total, request);
     if (column)
-        add_exception(column, request);
+        add_failure(column, request);
 }
 
 static void count_end(struct reeve_environ *request, uint64_t ns)
@@ -102,7 +134,9 @@ static void finish(struct reeve_environ *request)
     enum conn_end end = end_of(request);
     uint64_t now = clock_ns();
 
+    overdue_forget(request);
     run_on_close(request);
+    flight_end(&request->room->recorder, request->flight, (uint64_t)request->response.status, now);
     count_end(request, now - conn_arrived_at(conn));
     if (request->room->access)
         access_log_request(request->room->access, request, now);
@@ -125,7 +159,7 @@ static int status_of_failure(const struct reeve_environ *request)
     case EFBIG:
         return 413;
     default:
-        return 500;
+        return request->is_overdue ? 504 : 500;
     }
 }
 
@@ -165,10 +199,10 @@ static void answer_failure(struct reeve_environ *request, const char *fault)
         cut(request);
         return;
     }
-    if (status == 500) {
-        count_exception(request);
+    if (status >= 500)
+        count_failure(request);
+    if (status == 500)
         log_failure(request, fault);
-    }
     if (request->response.state >= RESPONSE_SENDING)
         cut(request);
     else
@@ -191,9 +225,12 @@ static void complete(struct reeve_environ *request)
 
 /* ---- the call ---- */
 
+/* After it was cancelled an iterable may give a piece to end with, but one that takes no notice and
+ * goes on would never let go of the loop: it has no wait left. */
 static int send_iterable(struct reeve_environ *request)
 {
     const reeve_iterable *body = &request->iterable;
+    unsigned last_words = 0;
     const void *data;
     size_t size;
     int more;
@@ -201,6 +238,8 @@ static int send_iterable(struct reeve_environ *request)
     while ((more = body->next(body->state, &data, &size)) == 1) {
         const struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
 
+        if (request->is_overdue && last_words++ > 0)
+            return -1;
         if (response_write(request, &piece, 1, (const void *)(uintptr_t)body->next) == -1)
             return -1;
     }
@@ -220,12 +259,35 @@ void call_run(void *arg)
         request->iterable.close(request->iterable.state);
 }
 
-static void after_run(bool is_done, void *arg)
+/* Out of line, both: most requests never wait, and on_coro is to stay small for them. */
+static __attribute__((noinline)) void wait(struct reeve_environ *request, struct coro *coro)
 {
-    if (is_done)
-        complete(arg);
-    else
-        response_release(arg);
+    request->coro = coro;
+    record_wait(request, coro);
+    overdue_watch(request);
+    response_release(request);
+}
+
+static __attribute__((noinline)) void resume(struct reeve_environ *request)
+{
+    flight_resume(request->flight, clock_ns());
+}
+
+static void on_coro(enum coro_event event, struct coro *coro, void *arg)
+{
+    struct reeve_environ *request = arg;
+
+    switch (event) {
+    case CORO_ENDED: /* all that most requests come to */
+        complete(request);
+        break;
+    case CORO_RESUMES:
+        resume(request);
+        break;
+    case CORO_WAITS:
+        wait(request, coro);
+        break;
+    }
 }
 
 static int call(struct reeve_environ *request)
@@ -237,7 +299,7 @@ static int call(struct reeve_environ *request)
         complete(request);
         return 0;
     }
-    return coro_run(call_run, after_run, request, app->stack_size) == -1 ? 503 : 0;
+    return coro_run(call_run, on_coro, request, app->stack_size) == -1 ? 503 : 0;
 }
 
 /* ---- before it: each step returns 0 or the status to answer with ---- */
@@ -291,6 +353,21 @@ static int look_up(struct reeve_environ *request)
     return 0;
 }
 
+/* A route that killed its workers is not asked again for a while. */
+static int keep_out(struct reeve_environ *request)
+{
+    struct quarantine *quarantine = request->room->quarantine;
+    const struct generation *generation = request->generation;
+    uint64_t remaining;
+
+    if (quarantine_is_empty(quarantine))
+        return 0;
+    remaining = quarantine_remaining(quarantine, generation->app->index, generation->number,
+                                     request->path, clock_ns());
+    request->retry_after = (remaining + NS_PER_SEC - 1) / NS_PER_SEC;
+    return remaining > 0 ? 503 : 0;
+}
+
 /* `OPTIONS *` asks for the server itself (RFC 9110 section 9.3.7). */
 static void answer_server_options(struct reeve_environ *request)
 {
@@ -318,7 +395,9 @@ static int prepare(struct reeve_environ *request)
         status = decode_path(request);
     if (!status && request->head.form == TARGET_ASTERISK)
         return 200;
-    return status ? status : look_up(request);
+    if (!status)
+        status = look_up(request);
+    return status ? status : keep_out(request);
 }
 
 /* NULL when memory has run out: then there is no answer either. */
@@ -361,6 +440,7 @@ void call_on_request(struct conn *conn)
         return;
     }
     count_begin(request);
+    record_begin(request);
     status = call(request);
     if (status) { /* no stack: nothing of the app ran */
         request->result = -1;

@@ -24,14 +24,18 @@ static bool ends_connection(int status)
 
 void error_answer(struct reeve_environ *request, int status)
 {
-    char body[128];
+    char body[128], seconds[24];
     int size = write_body(body, sizeof body, status, request->id);
+    const bool has_retry = request->retry_after > 0;
+    const reeve_header headers[] = {{"Content-Type", "text/plain; charset=utf-8"},
+                                    {has_retry ? "Retry-After" : NULL, seconds},
+                                    {NULL, NULL}};
 
+    snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)request->retry_after);
     if (ends_connection(status))
         request->must_close = true;
     if (!response_retract(request) ||
-        response_start()(request, status_line(status),
-                         REEVE_HEADERS({"Content-Type", "text/plain; charset=utf-8"})) == -1 ||
+        response_start()(request, status_line(status), headers) == -1 ||
         reeve_write(request, body, (size_t)size) == -1) {
         conn_cut(request->conn);
         return;

@@ -11,6 +11,7 @@
 #include "app/descriptor.h"
 #include "app/holders.h"
 #include "app/libraries.h"
+#include "app/place.h"
 #include "app/state.h"
 #include "app/trial.h"
 #include "base/log.h"
@@ -97,9 +98,11 @@ static void generation_free(struct generation *generation)
     bool was_prepared = generation->is_prepared;
     const char *why_not;
 
+    room_do(room, STEP_FINI, generation);
     if (was_prepared && generation->descriptor->fini)
         generation->descriptor->fini(generation_module(generation));
     why_not = unload(generation);
+    room_do(room, STEP_NONE, generation);
     LIST_REMOVE(generation, entry);
     state_close(generation);
     free(generation->path);
@@ -135,25 +138,32 @@ void generation_run_init(void *arg)
     const reeve_app *app = generation->descriptor;
     reeve_module *module = generation_module(generation);
 
-    trial_step(generation->app->room, "in init");
+    room_do(generation->app->room, STEP_INIT, generation);
     if (app->init && app->init(module) != 0) {
         if (!generation->refusal[0])
             reeve_refuse(module, "its init failed without giving a reason (reeve_refuse)");
         return;
     }
     generation->is_prepared = true;
-    trial_step(generation->app->room, "in selftest");
+    room_do(generation->app->room, STEP_SELFTEST, generation);
     if (generation->app->room->is_preflight && app->selftest && app->selftest(module) != 0 &&
         !generation->refusal[0])
         reeve_refuse(module, "its selftest failed without giving a reason (reeve_refuse)");
 }
 
-static void after_init(bool is_done, void *arg)
+static void after_init(struct generation *generation)
+{
+    prepared(generation, generation->refusal[0] ? generation->refusal : NULL);
+}
+
+static void on_init(enum coro_event event, struct coro *coro, void *arg)
 {
     struct generation *generation = arg;
 
-    if (is_done)
-        prepared(generation, generation->refusal[0] ? generation->refusal : NULL);
+    (void)coro;
+    room_do(generation->app->room, event == CORO_RESUMES ? STEP_INIT : STEP_NONE, generation);
+    if (event == CORO_ENDED)
+        after_init(generation);
 }
 
 /* The linker speaks of our private copy; the operator knows the module by another name. */
@@ -174,9 +184,9 @@ static const char *load(struct generation *generation, char *text, size_t size)
     const reeve_app *descriptor;
     char library[256];
 
-    trial_step(generation->app->room, "in a constructor, while it was loaded");
+    room_do(generation->app->room, STEP_LOAD, generation);
     generation->handle = dlopen(generation->path, RTLD_NOW | RTLD_LOCAL);
-    trial_step(generation->app->room, "in the check of its descriptor");
+    room_do(generation->app->room, STEP_CHECK, generation);
     if (!generation->handle)
         return say_load_error(generation, text, size);
     if (libraries_find_private(generation->handle, library, sizeof library)) {
@@ -190,6 +200,7 @@ static const char *load(struct generation *generation, char *text, size_t size)
     if (!descriptor)
         return "it has no REEVE_APP descriptor";
     generation->descriptor = &generation->copy;
+    place_find_mapping(descriptor, &generation->mapping);
     return descriptor_check(descriptor, text, size, &generation->copy);
 }
 
@@ -221,8 +232,9 @@ void generation_prepare(struct app *app, uint64_t number, const char *path,
         prepared(generation, refusal);
     } else if (generation->descriptor->on_loop) {
         generation_run_init(generation);
-        after_init(true, generation);
-    } else if (coro_run(generation_run_init, after_init, generation, INIT_STACK) == -1) {
+        room_do(app->room, STEP_NONE, generation);
+        after_init(generation);
+    } else if (coro_run(generation_run_init, on_init, generation, INIT_STACK) == -1) {
         prepared(generation, "memory for a stack has run out");
     }
 }
@@ -257,8 +269,10 @@ enum handover generation_commit(struct generation *generation, bool is_kept, cha
         why[0] = '\0';
     if (former == generation)
         return how;
+    room_do(app->room, STEP_HANDOVER, generation);
     if (former)
         how = state_hand_over(former, generation, is_kept, why, size);
+    room_do(app->room, STEP_NONE, generation);
     generation->column = board_claim(app->cell, generation->number, former ? former->number : 0);
     generation->was_live = true;
     app->live = generation;

@@ -15,11 +15,17 @@
 #include "base/channel.h"
 #include "base/holder.h"
 
+/* Where a module is mapped. */
+struct mapping {
+    const char *start, *end, *base; /* base: the load address; NULL: not known */
+};
+
 struct generation {
     struct app *app;
     LIST_ENTRY(generation) entry;
     uint64_t number;
-    void *handle;                         /* of dlopen */
+    void *handle; /* of dlopen */
+    struct mapping mapping;
     const reeve_app *descriptor;          /* NULL, or `copy` */
     reeve_app copy;                       /* of the module's, which may be an older, shorter one */
     struct board_column *column;          /* NULL once a later generation took it over */

@@ -5,11 +5,10 @@
  * hold is for is known exactly (generation_hold); where it waits only for what has a coroutine. */
 #include "app/holders.h"
 
-#include <dlfcn.h>
-#include <link.h>
 #include <string.h>
 
 #include "app/generation.h"
+#include "app/place.h"
 #include "app/request.h"
 #include "base/board.h"
 #include "runtime/coro.h"
@@ -19,36 +18,12 @@
 
 struct count {
     struct generation *generation;
-    const char *start, *end, *base; /* of its mapping; NULL: not known */
     struct holder rows[ROWS];
     size_t row_count;
     unsigned seen[HOLD_KINDS];
 };
 
 /* ---- one generation ---- */
-
-static void find_mapping(struct count *count)
-{
-    struct dl_find_object found;
-    void *code = (void *)(uintptr_t)count->generation->descriptor->application;
-
-    if (_dl_find_object(code, &found) != 0)
-        return;
-    count->start = found.dlfo_map_start;
-    count->end = found.dlfo_map_end;
-    count->base = (const char *)found.dlfo_link_map->l_addr;
-}
-
-/* Where in the module: `site` is where a call returns to. When that is not in the module, since the
- * call was its function's last deed and became a jump, it is where its code was entered. */
-static uint64_t site_of(const struct count *count, const char *site, const void *entry)
-{
-    if (site > count->start && site <= count->end)
-        site--; /* into the call: what follows may be another line's */
-    else
-        site = entry;
-    return site && site >= count->start && site < count->end ? (uint64_t)(site - count->base) : 0;
-}
 
 static bool is_like(const struct holder *a, const struct holder *b)
 {
@@ -97,9 +72,10 @@ static void on_request(void *coro_arg, unsigned call, const void *site, void *ar
     struct count *count = arg;
 
     if (request->generation == count->generation)
-        add_waiting(count, HOLD_REQUEST, call,
-                    site_of(count, site,
-                            (const void *)(uintptr_t)request->generation->descriptor->application));
+        add_waiting(
+            count, HOLD_REQUEST, call,
+            place_in(count->generation, site,
+                     (const void *)(uintptr_t)request->generation->descriptor->application));
 }
 
 static void on_init(void *coro_arg, unsigned call, const void *site, void *arg)
@@ -108,15 +84,15 @@ static void on_init(void *coro_arg, unsigned call, const void *site, void *arg)
     struct count *count = arg;
 
     if (generation == count->generation)
-        add_waiting(count, HOLD_INIT, call,
-                    site_of(count, site, (const void *)(uintptr_t)generation->descriptor->init));
+        add_waiting(
+            count, HOLD_INIT, call,
+            place_in(generation, site, (const void *)(uintptr_t)generation->descriptor->init));
 }
 
 static void count_generation(struct count *count, struct generation *generation)
 {
     memset(count, 0, sizeof *count);
     count->generation = generation;
-    find_mapping(count);
     coro_each(call_run, on_request, count);
     coro_each(generation_run_init, on_init, count);
     for (unsigned kind = 0; kind < HOLD_KINDS; kind++)

@@ -14,8 +14,11 @@
 #include "app/room.h"
 #include "base/arena.h"
 #include "http/head.h"
+#include "runtime/limit.h"
 
 struct conn;
+struct coro;
+struct flight_row;
 struct generation;
 
 /* How far the response is. */
@@ -71,6 +74,9 @@ struct reeve_environ {
     struct room *room;
     struct generation *generation; /* NULL: none was found, the server answers */
     struct tenure *tenure;         /* its, when this began */
+    struct coro *coro;             /* its, once it has waited */
+    struct flight_row *flight;     /* NULL: it is not recorded */
+    struct limit limit;            /* overdue.c's */
     struct head head;
     struct response response;
     uint64_t id;
@@ -79,11 +85,13 @@ struct reeve_environ {
                         missing */
     int result;     /* of the application */
 
-    char *path;          /* decoded, whole */
-    size_t mount_length; /* of `path`: SCRIPT_NAME, then PATH_INFO */
+    char *path;           /* decoded, whole */
+    size_t mount_length;  /* of `path`: SCRIPT_NAME, then PATH_INFO */
+    uint64_t retry_after; /* seconds, of an answer of the server's own; 0: it does not say */
     reeve_iterable iterable;
     bool has_iterable;
     bool has_ended;  /* the application: it reads and writes no more */
+    bool is_overdue; /* it was cancelled at request_timeout */
     bool must_close; /* where the next request begins is not known */
     SLIST_HEAD(, on_close) on_close;
     SLIST_HEAD(, override) overrides;

@@ -6,8 +6,11 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "app/generation.h"
+#include "app/overdue.h"
 #include "app/request.h"
 #include "app/route.h"
+#include "app/trial.h"
 #include "base/clock.h"
 #include "http/status.h"
 #include "net/listener.h"
@@ -32,6 +35,8 @@ int room_open(struct room *room, const struct config *config, struct board *boar
 {
     room->config = config;
     room->slot = board_slot(board, worker);
+    room->quarantine = &board->quarantine;
+    flight_open(&room->recorder, &room->slot->flights, board_get(&room->slot->incarnation));
     SLIST_INIT(&room->idle);
     if (getrandom(&room->next_id, sizeof room->next_id, 0) != sizeof room->next_id)
         room->next_id = clock_wall_ns() ^ (uint64_t)worker << 56;
@@ -50,9 +55,19 @@ void room_close(struct room *room)
 {
     if (room->door)
         listener_free(room->door);
+    overdue_close(room);
     request_trim(room);
     route_tables_free(room->routes, room->config);
     free(room->apps);
+}
+
+void room_do(const struct room *room, enum worker_step step, const struct generation *generation)
+{
+    board_set(&room->slot->step_app, generation->app->index);
+    board_set(&room->slot->step_generation, generation->number);
+    board_set(&room->slot->step, step);
+    if (step != STEP_NONE)
+        trial_step(room, "%s", worker_step_name(step));
 }
 
 void room_refresh_stamp(struct room *room, uint64_t now)

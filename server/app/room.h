@@ -13,11 +13,13 @@
 
 #include "base/board.h"
 #include "base/config.h"
+#include "base/flight.h"
 #include "net/net.h"
 
 struct access_log;
 struct generation;
 struct listener;
+struct overdue;
 struct reeve_environ;
 
 /* One configured application. */
@@ -37,10 +39,13 @@ struct room {
     const struct config *config;
     struct net net;
     struct board_slot *slot;
+    struct quarantine *quarantine;
+    struct flight_recorder recorder;
     struct app *apps; /* in the order of config->apps */
     unsigned app_count;
     struct route_table *routes; /* one for each listener */
     struct access_log *access;  /* NULL: off */
+    struct overdue *overdue;    /* NULL: no app has a request_timeout */
     bool is_preflight;
     struct listener *door; /* a preflight process's requests come from it; NULL: none were made */
     char *step;            /* where a preflight process says what it tries; NULL in a worker */
@@ -65,6 +70,10 @@ struct room {
 int room_open(struct room *room, const struct config *config, struct board *board, unsigned worker);
 /* No request may be running. */
 void room_close(struct room *room);
+
+/* Says on the scoreboard, and in a preflight process to the master, what is done from now on with a
+ * generation that is no request: it is what is known of a process that crashes meanwhile. */
+void room_do(const struct room *room, enum worker_step step, const struct generation *generation);
 
 /* Brings the stamp up to date. */
 void room_refresh_stamp(struct room *room, uint64_t now);

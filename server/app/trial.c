@@ -64,7 +64,6 @@ static void hang_up(struct trial *trial)
 static void end(struct trial *trial, const char *refusal)
 {
     hang_up(trial);
-    trial_step(trial->generation->app->room, "in fini");
     trial->on_end(refusal, trial->arg);
     free(trial);
 }

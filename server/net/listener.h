@@ -1,7 +1,8 @@
 /* listener.h: accepts connections from a socket that the master bound, a bounded number a wake-up.
  *
  * Pauses while descriptors have run out or max_connections is reached; goes on when a connection
- * has closed, or after a moment. */
+ * has closed, or after a moment. Leaves connections to siblings that have less to do (net->share);
+ * what they have not taken a moment later it takes all the same. */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 

@@ -48,6 +48,9 @@ struct net {
     bool (*can_hand_on)(const struct listener *listener, void *arg);
     /* The last connection has gone. */
     void (*on_empty)(void *arg);
+    /* So many connections more may be accepted before those who have less to do had their turn;
+     * 0: they are left to the others for a moment. NULL: there is nobody else. */
+    unsigned (*share)(void *arg);
     void *arg;
 
     /* Private to the room, except for reading. */

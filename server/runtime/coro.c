@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/poison.h"
+#include "runtime/frames.h"
 #include "runtime/stack.h"
 #include "runtime/switch.h"
 
@@ -22,12 +23,14 @@ enum coro_state { CORO_IDLE, CORO_RUNNING, CORO_WAITING, CORO_WOKEN };
 struct coro {
     struct switch_context context; /* where it goes on; valid while it does not run */
     enum coro_state state;
-    int reason; /* of the wake-up */
+    int reason;    /* of the wake-up */
+    int cancelled; /* the reason of every wait from now on; 0: none */
     const char *waits_for;
     const void *site; /* coro_note's */
     unsigned call;
+    uint64_t walked; /* the latest walk that it was a part of, or began during */
     void (*fn)(void *arg);
-    coro_after *after;
+    coro_watch *watch;
     void *arg;
     struct stack stack;
     struct stack_class *class; /* NULL: not pooled */
@@ -56,6 +59,7 @@ static struct {
     struct coro *current;
     struct stack_class classes[STACK_CLASSES];
     size_t keep, alive;
+    uint64_t walks; /* the number of the latest */
     void *loop_fake_stack;
     const void *loop_bottom; /* AddressSanitizer wants to know the loop's stack */
     size_t loop_size;
@@ -175,7 +179,7 @@ static void coro_give(struct coro *coro)
 
 static void run_until_it_waits(struct coro *coro)
 {
-    coro_after *after = coro->after;
+    coro_watch *watch = coro->watch;
     void *arg = coro->arg;
     bool is_done;
 
@@ -188,21 +192,30 @@ static void run_until_it_waits(struct coro *coro)
         pool.alive--;
         coro_give(coro);
     }
-    if (after)
-        after(is_done, arg);
+    if (watch)
+        watch(is_done ? CORO_ENDED : CORO_WAITS, is_done ? NULL : coro, arg);
 }
 
-int coro_run(void (*fn)(void *arg), coro_after *after, void *arg, size_t stack_size)
+static void resume(struct coro *coro)
+{
+    if (coro->watch)
+        coro->watch(CORO_RESUMES, coro, coro->arg);
+    run_until_it_waits(coro);
+}
+
+int coro_run(void (*fn)(void *arg), coro_watch *watch, void *arg, size_t stack_size)
 {
     struct coro *coro = coro_take(stack_size);
 
     if (!coro)
         return -1;
     coro->fn = fn;
-    coro->after = after;
+    coro->watch = watch;
     coro->arg = arg;
+    coro->cancelled = 0;
     coro->call = 0;
     coro->site = NULL;
+    coro->walked = pool.walks;
     pool.alive++;
     run_until_it_waits(coro);
     return 0;
@@ -218,6 +231,8 @@ int coro_wait(const char *what)
     struct coro *coro = pool.current;
     int saved = errno;
 
+    if (coro->cancelled)
+        return coro->cancelled;
     coro->waits_for = what;
     coro->state = CORO_WAITING;
     TAILQ_INSERT_TAIL(&pool.waiting, coro, queued);
@@ -247,8 +262,22 @@ bool coro_resume(struct coro *coro, int reason)
         return false;
     coro->reason = reason;
     TAILQ_REMOVE(&pool.waiting, coro, queued);
-    run_until_it_waits(coro);
+    resume(coro);
     return true;
+}
+
+bool coro_cancel(struct coro *coro, int reason)
+{
+    if (coro->cancelled)
+        return false;
+    coro->cancelled = reason;
+    coro_wake(coro, reason);
+    return true;
+}
+
+int coro_cancelled(const struct coro *coro)
+{
+    return coro->cancelled;
 }
 
 void coro_cancel_all(void)
@@ -268,7 +297,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     TAILQ_CONCAT(&now, &pool.ready, queued);
     while ((coro = TAILQ_FIRST(&now))) {
         TAILQ_REMOVE(&now, coro, queued);
-        run_until_it_waits(coro);
+        resume(coro);
     }
 }
 
@@ -359,6 +388,76 @@ void coro_each(void (*fn)(void *arg), coro_each_fn *each, void *arg)
     each_of(&pool.ready, fn, each, arg);
 }
 
+void coro_walk_begin(struct coro_walk *walk)
+{
+    walk->number = ++pool.walks;
+}
+
+/* False: `each` has had enough. Who was seen goes to the end of the queue, or those behind would be
+ * looked for in vain from slice to slice; who waits knows nothing of an order. */
+static bool walk_through(const struct coro_walk *walk, struct coro_queue *queue, coro_walk_fn *each,
+                         void *arg)
+{
+    struct coro *coro, *next;
+
+    for (coro = TAILQ_FIRST(queue); coro; coro = next) {
+        next = TAILQ_NEXT(coro, queued);
+        if (coro->walked == walk->number)
+            continue;
+        coro->walked = walk->number;
+        if (queue == &pool.waiting) {
+            TAILQ_REMOVE(queue, coro, queued);
+            TAILQ_INSERT_TAIL(queue, coro, queued);
+        }
+        if (!each(coro, arg))
+            return false;
+    }
+    return true;
+}
+
+bool coro_walk_on(const struct coro_walk *walk, coro_walk_fn *each, void *arg)
+{
+    return walk_through(walk, &pool.waiting, each, arg) &&
+           walk_through(walk, &pool.ready, each, arg);
+}
+
+void *coro_arg(const struct coro *coro, void (*fn)(void *arg))
+{
+    return coro->fn == fn ? coro->arg : NULL;
+}
+
+struct looking {
+    struct frame *frames;
+    size_t most, taken, depth;
+};
+
+static void look(void *arg)
+{
+    struct looking *looking = arg;
+
+    looking->taken =
+        frames_take(looking->frames, looking->most, switch_behind_begin(), &looking->depth);
+}
+
+size_t coro_frames(const struct coro *coro, struct frame *frames, size_t most, size_t *depth_out)
+{
+    struct looking looking = {.frames = frames, .most = most};
+
+    switch_behind(&coro->context, look, &looking);
+    *depth_out = looking.depth;
+    return looking.taken;
+}
+
+unsigned coro_call(const struct coro *coro)
+{
+    return coro->call;
+}
+
+const void *coro_site(const struct coro *coro)
+{
+    return coro->site;
+}
+
 const char *coro_waits_for(const struct coro *coro)
 {
     return coro->waits_for;
@@ -367,4 +466,19 @@ const char *coro_waits_for(const struct coro *coro)
 size_t coro_alive(void)
 {
     return pool.alive;
+}
+
+bool coro_is_overflow(uintptr_t address, uintptr_t sp, size_t *size_out)
+{
+    const struct coro *coro = pool.current;
+    const struct stack *stack;
+
+    if (!coro)
+        return false;
+    stack = &coro->stack;
+    if (!stack_is_overflow((uintptr_t)stack_bottom(stack), stack->map_size - stack->size, address,
+                           sp))
+        return false;
+    *size_out = stack->size;
+    return true;
 }

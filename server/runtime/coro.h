@@ -12,10 +12,16 @@
 
 struct event_base;
 struct coro;
+struct frame;
 
-/* Runs on the loop's stack each time control has come back from the coroutine: it waits now, or it
- * has ended (then its stack was given back already). May start and resume others. */
-typedef void coro_after(bool is_done, void *arg);
+/* What becomes of a coroutine after its start. */
+enum coro_event {
+    CORO_RESUMES, /* it goes on now; nothing may be done that starts or resumes others */
+    CORO_WAITS,   /* control has come back from it: it is suspended */
+    CORO_ENDED,   /* ... for good, and its stack was given back already: `coro` is NULL */
+};
+/* Runs on the loop's stack. */
+typedef void coro_watch(enum coro_event event, struct coro *coro, void *arg);
 
 /* Prepares the process's pool: `stack_size` is the default in bytes, `keep` how many idle stacks of
  * a size are kept. 0 or -1. */
@@ -23,16 +29,17 @@ int coro_pool_open(struct event_base *base, size_t stack_size, size_t keep);
 /* None may be alive. */
 void coro_pool_close(void);
 
-/* Runs fn(arg) on a coroutine until it ends or waits, then `after(..., arg)`, which may be NULL.
- * For the loop's stack only. `stack_size` 0 is the default. Returns 0, or -1 with ENOMEM when no
- * stack can be had: nothing ran then. */
-int coro_run(void (*fn)(void *arg), coro_after *after, void *arg, size_t stack_size);
+/* Runs fn(arg) on a coroutine until it ends or waits; `watch` (may be NULL) is told of that, and of
+ * what follows. For the loop's stack only. `stack_size` 0 is the default. Returns 0, or -1 with
+ * ENOMEM when no stack can be had: nothing ran then. */
+int coro_run(void (*fn)(void *arg), coro_watch *watch, void *arg, size_t stack_size);
 
 /* The one that is running; NULL on the loop's stack. */
 struct coro *coro_current(void);
 
 /* Suspends the current coroutine until it is woken. `what` is static text, "sleep" or "read body",
- * for reports. Returns the reason it was woken with: 0 or an errno value. Keeps errno. */
+ * for reports. Returns the reason it was woken with: 0 or an errno value. Does not suspend when the
+ * coroutine was cancelled: returns that reason. Keeps errno. */
 int coro_wait(const char *what);
 
 /* Ends a coroutine's wait; it goes on from the loop, soon, never within this call. False when it
@@ -43,8 +50,26 @@ bool coro_wake(struct coro *coro, int reason);
  * left to do itself. */
 bool coro_resume(struct coro *coro, int reason);
 
+/* Cancels a coroutine, so that it unwinds: the wait that it is in ends with `reason`, an errno
+ * value, and from then on until its function returns every coro_wait of it returns that at once,
+ * without giving the loop back. So whatever it calls that has to wait fails, clean-up that wants to
+ * wait included, and what can be done without waiting still works. One that was woken already sees
+ * the end of that wait as it was, and the cancellation in the next.
+ *
+ * From wherever: the loop's stack, another coroutine, or itself. It goes on from the loop, never
+ * within this call. False when it was cancelled before: the first reason stays.
+ *
+ * It is for the end of the whole piece of work. For a deadline of one wait coro_wake with a reason
+ * is enough, after which the next wait is as any other. And it is a request, no force: one that
+ * takes no notice of the error and calls again for ever keeps the loop for itself. */
+bool coro_cancel(struct coro *coro, int reason);
+
+/* The reason it was cancelled with; 0: it was not. */
+int coro_cancelled(const struct coro *coro);
+
 /* Wakes every one that waits with ECANCELED, so that it unwinds. One may wait again meanwhile: ask
- * again. */
+ * again. Other than coro_cancel it ends this wait only, so that one that takes no notice keeps
+ * nobody from leaving. */
 void coro_cancel_all(void);
 
 /* Suspends the current coroutine for at least `ns`; 0 lets everything else that is ready run first.
@@ -60,7 +85,33 @@ void coro_note(unsigned call, const void *site);
 typedef void coro_each_fn(void *coro_arg, unsigned call, const void *site, void *arg);
 void coro_each(void (*fn)(void *arg), coro_each_fn *each, void *arg);
 
+/* Looks at every one that does not run, bit by bit, while they go on in between: each one that was
+ * there at the begin and is still there when its turn comes is given to `each` once. One walk at a
+ * time. `each` must not start, wake or end any, and answers false when that is enough for now. */
+struct coro_walk {
+    uint64_t number;
+};
+typedef bool coro_walk_fn(struct coro *coro, void *arg);
+void coro_walk_begin(struct coro_walk *walk);
+/* True: those were all. */
+bool coro_walk_on(const struct coro_walk *walk, coro_walk_fn *each, void *arg);
+
+/* What it was started with, if with fn; else NULL. */
+void *coro_arg(const struct coro *coro, void (*fn)(void *arg));
+
+/* The calls that one which does not run is in, the innermost `most` of them, as frames_take; the
+ * coroutine and its stack are only read. None where the machine's switch has no way to tell. */
+size_t coro_frames(const struct coro *coro, struct frame *frames, size_t most, size_t *depth_out);
+
+/* What was noted last. */
+unsigned coro_call(const struct coro *coro);
+const void *coro_site(const struct coro *coro);
+
 const char *coro_waits_for(const struct coro *coro); /* NULL while it does not wait */
 size_t coro_alive(void);                             /* started and not ended */
+
+/* True when the access to `address`, with the stack pointer `sp` (0: not known), ran over the end
+ * of the stack of the coroutine that runs; then with its size. For a signal handler. */
+bool coro_is_overflow(uintptr_t address, uintptr_t sp, size_t *size_out);
 
 #endif

@@ -1,5 +1,5 @@
-/* stack.c: maps stacks with a guard page below, so that an overflow faults instead of writing into
- * a neighbour. */
+/* stack.c: maps stacks with a guard below, so that an overflow faults instead of writing into a
+ * neighbour. */
 #include "runtime/stack.h"
 
 #include <errno.h>
@@ -16,6 +16,17 @@
 #define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
 #endif
 
+/* A function whose locals are larger than the guard may step over it. It is never touched, so it
+ * costs addresses only, and it stays one mapping, of which there are no more than
+ * vm.max_map_count. */
+#define GUARD_SIZE (64u << 10)
+
+/* How far a stack pointer beyond the guard is still believed to be that of the stack above it. */
+#define FAR_BEYOND ((uintptr_t)16 << 20)
+/* How far below the stack pointer code may touch the stack: a call, x86-64's red zone of 128 bytes,
+ * and the page after page that -fstack-clash-protection looks at beforehand. */
+#define AHEAD 4096u
+
 static size_t page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
@@ -24,18 +35,19 @@ static size_t page_size(void)
 int stack_map(struct stack *stack, size_t size)
 {
     size_t page = page_size();
+    size_t guard = (GUARD_SIZE + page - 1) / page * page;
 
     if (size == 0 || size > PTRDIFF_MAX / 2) { /* the sums below must not overflow */
         errno = EINVAL;
         return -1;
     }
     stack->size = (size + page - 1) / page * page;
-    stack->map_size = stack->size + page;
+    stack->map_size = stack->size + guard;
     stack->map = mmap(NULL, stack->map_size, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (stack->map == MAP_FAILED)
         return -1;
-    if (mprotect(stack->map, page, PROT_NONE) == -1) {
+    if (mprotect(stack->map, guard, PROT_NONE) == -1) {
         munmap(stack->map, stack->map_size);
         return -1;
     }
@@ -57,4 +69,17 @@ void stack_unmap(struct stack *stack)
 char *stack_bottom(const struct stack *stack)
 {
     return stack->map + (stack->map_size - stack->size);
+}
+
+bool stack_is_overflow(uintptr_t bottom, size_t guard, uintptr_t address, uintptr_t sp)
+{
+    bool is_in_guard = address < bottom && address >= bottom - guard;
+    uintptr_t lowest = bottom - guard - FAR_BEYOND;
+
+    if (sp == 0)
+        return is_in_guard;
+    if (sp < bottom)
+        return sp >= lowest && address < bottom && address >= lowest;
+    /* A pointer gone wild may hit the guard as well, from a stack that has room. */
+    return is_in_guard && sp - address <= AHEAD;
 }

@@ -1,12 +1,11 @@
 /* switch.c: lays out a fresh stack for the assembly switch, or hands all of it to ucontext. */
 #include "runtime/switch.h"
 
-#include <stdint.h>
-
 #if SWITCH_IS_ASSEMBLY
 
 void reeve_switch(void **save_sp, void *load_sp);
 void reeve_switch_entry(void);
+void reeve_switch_behind(void *sp, void (*fn)(void *arg), void *arg);
 
 /* As reeve_switch leaves a stack behind, from the stack pointer upwards. */
 struct frame {
@@ -38,6 +37,17 @@ void switch_to(struct switch_context *from, struct switch_context *to)
     reeve_switch(&from->sp, to->sp);
 }
 
+bool switch_behind(const struct switch_context *context, void (*fn)(void *arg), void *arg)
+{
+    reeve_switch_behind(context->sp, fn, arg);
+    return true;
+}
+
+uintptr_t switch_behind_begin(void)
+{
+    return (uintptr_t)reeve_switch_behind;
+}
+
 #else
 
 static void enter(unsigned high, unsigned low, unsigned arg_high, unsigned arg_low)
@@ -64,6 +74,17 @@ void switch_prepare(struct switch_context *context, void *stack, size_t size,
 void switch_to(struct switch_context *from, struct switch_context *to)
 {
     swapcontext(&from->context, &to->context);
+}
+
+bool switch_behind(const struct switch_context *context, void (*fn)(void *arg), void *arg)
+{
+    (void)context, (void)fn, (void)arg;
+    return false;
+}
+
+uintptr_t switch_behind_begin(void)
+{
+    return 0;
 }
 
 #endif

@@ -5,7 +5,9 @@
 #ifndef RUNTIME_SWITCH_H
 #define RUNTIME_SWITCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #if defined(__x86_64__)
 #define SWITCH_IS_ASSEMBLY 1
@@ -29,5 +31,11 @@ void switch_prepare(struct switch_context *context, void *stack, size_t size,
 
 /* Saves this context in `from` and goes on in `to`; returns when somebody switches back. */
 void switch_to(struct switch_context *from, struct switch_context *to);
+
+/* Calls fn(arg) on this stack, but so that whoever unwinds from there finds that the call came from
+ * where `context` was left, through a function that begins at switch_behind_begin(). The context is
+ * only read. False, and nothing was called: this machine's switch cannot do that. */
+bool switch_behind(const struct switch_context *context, void (*fn)(void *arg), void *arg);
+uintptr_t switch_behind_begin(void);
 
 #endif

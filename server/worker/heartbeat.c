@@ -9,6 +9,9 @@
 #include "app/room.h"
 #include "base/clock.h"
 
+#define BEAT  (250 * NS_PER_MS)
+#define SLACK (BEAT / 2) /* the fourth beat may come a little early */
+
 static uint64_t resident_bytes(void)
 {
     unsigned long long total, resident = 0;
@@ -29,7 +32,7 @@ static void beat(struct heartbeat *heartbeat, uint64_t now)
     heartbeat->last = now;
     room->net.now = now;
     board_set(&room->slot->heartbeat_at, now);
-    board_set(&room->slot->rss, resident_bytes());
+    board_set(&room->slot->rss, resident_bytes()); /* max_memory is to be noticed soon */
 }
 
 static void on_beat(evutil_socket_t fd, short what, void *arg)
@@ -39,20 +42,32 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
     uint64_t now = clock_ns(), elapsed = now - heartbeat->last;
 
     (void)fd, (void)what;
-    histogram_record(&room->slot->loop_lag, elapsed > NS_PER_SEC ? elapsed - NS_PER_SEC : 0);
+    histogram_record(&room->slot->loop_lag, elapsed > BEAT ? elapsed - BEAT : 0);
     beat(heartbeat, now);
+    if (now - heartbeat->looked_at + SLACK < NS_PER_SEC)
+        return;
+    heartbeat->looked_at = now;
     net_hand_on(&room->net); /* those that the kernel did not take before */
     holders_show_all(room);
 }
 
 int heartbeat_start(struct heartbeat *heartbeat, struct room *room)
 {
-    const struct timeval second = {.tv_sec = 1};
+    const struct timeval each = {.tv_usec = BEAT / 1000};
 
     heartbeat->room = room;
     heartbeat->event = event_new(room->net.base, -1, EV_PERSIST, on_beat, heartbeat);
     beat(heartbeat, clock_ns());
-    return heartbeat->event ? event_add(heartbeat->event, &second) : -1;
+    heartbeat->looked_at = heartbeat->last;
+    return heartbeat->event ? event_add(heartbeat->event, &each) : -1;
+}
+
+void heartbeat_on_ready(struct heartbeat *heartbeat)
+{
+    struct board_slot *slot = heartbeat->room->slot;
+
+    beat(heartbeat, clock_ns());
+    board_set(&slot->rss_at_boot, board_get(&slot->rss));
 }
 
 void heartbeat_stop(struct heartbeat *heartbeat)

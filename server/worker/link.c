@@ -2,6 +2,7 @@
 #include "worker/link.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "app/generation.h"
 #include "app/room.h"
@@ -177,6 +178,9 @@ static void on_message(struct channel *channel, const struct message *message, v
     case MESSAGE_CONNECTION:
         link->orders.connection(message, link->orders.arg);
         break;
+    case MESSAGE_STACKS:
+        link->orders.stacks(message->value, link->orders.arg);
+        break;
     case MESSAGE_STOP:
         link->orders.stop(link->orders.arg);
         break;
@@ -231,6 +235,16 @@ bool link_give_connection(struct link *link, const struct message *message)
 {
     return link->channel && channel_is_flushed(link->channel) &&
            channel_send(link->channel, message) == 0;
+}
+
+void link_answer_stacks(struct link *link, uint64_t question, int fd, const char *why_not)
+{
+    say(link, &(struct message){.type = MESSAGE_STACKS,
+                                .value = question,
+                                .text = fd == -1 ? why_not : "",
+                                .fd = fd == -1 ? NULL : &fd});
+    if (fd != -1)
+        close(fd);
 }
 
 bool link_is_flushed(const struct link *link)

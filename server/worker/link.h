@@ -17,6 +17,7 @@ struct link_orders {
      * of none */
     void (*drain)(uint64_t ns, const char *identities, void *arg);
     void (*connection)(const struct message *message, void *arg); /* take it */
+    void (*stacks)(uint64_t question, void *arg);                 /* link_answer_stacks, later */
     void (*flushed)(void *arg);                                   /* link_is_flushed again */
     void (*stop)(void *arg); /* end at once; also when the master has gone: then drain is called */
     void (*reopen)(void *arg);   /* log files */
@@ -33,6 +34,8 @@ void link_say_leaving(struct link *link);
 /* An idle connection, for another worker. False when the master cannot take it now; then it stays
  * where it is. */
 bool link_give_connection(struct link *link, const struct message *message);
+/* Which coroutines are suspended: the file is the master's from then on; -1: `why_not`. */
+void link_answer_stacks(struct link *link, uint64_t question, int fd, const char *why_not);
 /* All that was said has left this process; so too when the master has gone. */
 bool link_is_flushed(const struct link *link);
 

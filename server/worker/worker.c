@@ -7,12 +7,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "app/access.h"
 #include "app/generation.h"
+#include "app/overdue.h"
 #include "app/request.h"
 #include "app/room.h"
 #include "base/clock.h"
@@ -20,13 +20,15 @@
 #include "net/listener.h"
 #include "net/net.h"
 #include "runtime/coro.h"
+#include "worker/balance.h"
+#include "worker/fault.h"
 #include "worker/handoff.h"
 #include "worker/heartbeat.h"
+#include "worker/inspect.h"
 #include "worker/link.h"
+#include "worker/orphan.h"
 
 #define STACKS_KEPT 1024
-/* Seconds beyond the drain's deadline that an orphaned worker gets before it is killed. */
-#define ORPHAN_GRACE 5
 
 /* After so many callbacks the loop looks for new events: what makes itself ready again and again
  * starves nobody. */
@@ -43,6 +45,7 @@ struct worker_process {
     struct listener **listeners;
     struct handoff handoff;
     struct heartbeat heartbeat;
+    struct inspect *inspect;
     struct event *signals, *deadline;
     int signal_fd;
     bool is_draining;
@@ -66,6 +69,7 @@ static void start_accepting(void *arg)
 
     for (size_t i = 0; worker->listeners && i < worker->heritage->config->listen_count; i++)
         listener_start(worker->listeners[i]);
+    heartbeat_on_ready(&worker->heartbeat);
     board_set(&slot->booted_at, clock_ns());
     board_set(&slot->is_accepting, worker->listeners != NULL);
     link_say_ready(worker->link);
@@ -168,6 +172,20 @@ static void on_connection(const struct message *message, void *arg)
     handoff_take(&worker->handoff, message);
 }
 
+static unsigned share(void *arg)
+{
+    const struct worker_process *worker = arg;
+
+    return balance_share(worker->heritage->board, worker->heritage->id, worker->room.net.now);
+}
+
+static void on_stacks(uint64_t question, void *arg)
+{
+    struct worker_process *worker = arg;
+
+    inspect_ask(worker->inspect, question);
+}
+
 /* The link has room again for connections that had to stay. */
 static void on_flushed(void *arg)
 {
@@ -243,6 +261,7 @@ static int open_net(struct worker_process *worker)
     net->hand_on = hand_on;
     net->can_hand_on = can_hand_on;
     net->on_empty = on_empty;
+    net->share = worker->heritage->listeners ? share : NULL;
     net->arg = worker;
     return net_open(net);
 }
@@ -273,29 +292,6 @@ static int open_listeners(struct worker_process *worker)
     return 0;
 }
 
-/* The link tells that the master has gone, but only to a loop that turns. One that hangs would keep
- * the listening sockets for ever: the kernel's word reaches it anyhow, and the alarm that follows
- * kills. */
-static volatile sig_atomic_t orphan_seconds;
-
-static void on_master_died(int signal_number)
-{
-    (void)signal_number;
-    alarm((unsigned)orphan_seconds);
-}
-
-static void watch_master(const struct heritage *heritage)
-{
-    const struct sigaction action = {.sa_handler = on_master_died, .sa_flags = SA_RESTART};
-
-    signal(SIGALRM, SIG_DFL); /* who started the master may have had it ignored */
-    orphan_seconds = (sig_atomic_t)(heritage->config->drain_timeout / NS_PER_SEC + ORPHAN_GRACE);
-    sigaction(SIGUSR2, &action, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGUSR2);
-    if (getppid() != heritage->master) /* it had gone before the call */
-        on_master_died(SIGUSR2);
-}
-
 static int open_signals(struct worker_process *worker)
 {
     sigset_t set;
@@ -303,7 +299,7 @@ static int open_signals(struct worker_process *worker)
     signal(SIGPIPE, SIG_IGN); /* sendfile has no flag against it */
     /* A preflight process is killed at once: preflight.c has seen to it. */
     if (!worker->heritage->is_preflight)
-        watch_master(worker->heritage);
+        orphan_watch(worker->heritage);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -342,6 +338,7 @@ static int open_link(struct worker_process *worker)
                                        .last_call = on_last_call,
                                        .drain = drain,
                                        .connection = on_connection,
+                                       .stacks = on_stacks,
                                        .flushed = on_flushed,
                                        .stop = leave,
                                        .reopen = reopen,
@@ -353,7 +350,8 @@ static int open_link(struct worker_process *worker)
                                        .net = &worker->room.net,
                                        .link = worker->link,
                                        .listeners = worker->listeners};
-    return worker->link ? 0 : -1;
+    worker->inspect = worker->link ? inspect_new(&worker->room, worker->link) : NULL;
+    return worker->inspect ? 0 : -1;
 }
 
 static struct event_base *new_base(void)
@@ -383,11 +381,14 @@ static void take_slot(struct worker_process *worker)
     board_set(&slot->pid, (uint64_t)getpid());
 }
 
-static int worker_open(struct worker_process *worker)
+static int worker_open(struct worker_process *worker, uintptr_t outermost)
 {
     const struct heritage *heritage = worker->heritage;
     const struct config *config = heritage->config;
 
+    /* Before it is said to be this process's slot: the trace there is its predecessor's. */
+    if (fault_open(&board_slot(heritage->board, heritage->id)->trace, outermost) == -1)
+        return -1;
     take_slot(worker);
     worker->base = new_base();
     if (!worker->base || coro_pool_open(worker->base, config->stack_size, STACKS_KEPT) == -1)
@@ -396,8 +397,9 @@ static int worker_open(struct worker_process *worker)
     worker->room.step = heritage->step;
     worker->room.step_size = heritage->step_size;
     if (room_open(&worker->room, config, heritage->board, heritage->id) == -1 ||
-        open_net(worker) == -1 || open_listeners(worker) == -1 || open_signals(worker) == -1 ||
-        open_timers(worker) == -1 || open_link(worker) == -1)
+        open_net(worker) == -1 || overdue_open(&worker->room) == -1 ||
+        open_listeners(worker) == -1 || open_signals(worker) == -1 || open_timers(worker) == -1 ||
+        open_link(worker) == -1)
         return -1;
     open_access_log(worker);
     return 0;
@@ -460,6 +462,7 @@ static void worker_close(struct worker_process *worker)
     net_cut_all(&worker->room.net);
     retire_apps(worker);
     unwind_requests(worker);
+    inspect_free(worker->inspect);
     link_close(worker->link);
     handoff_fini(&worker->handoff);
     close_listeners(worker);
@@ -483,7 +486,7 @@ int worker_main(const struct heritage *heritage)
     struct worker_process worker = {.heritage = heritage, .signal_fd = -1};
 
     is_preflight = heritage->is_preflight;
-    if (worker_open(&worker) == -1) {
+    if (worker_open(&worker, (uintptr_t)__builtin_dwarf_cfa()) == -1) {
         log_warn("the worker could not start");
         return 1;
     }

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "app/generation.h"
+#include "app/place.h"
 #include "app/request.h"
 #include "app/room.h"
 #include "app/route.h"
@@ -109,6 +110,7 @@ static inline int app_case_commit(struct app_case *c, reeve_application *applica
     generation->app = &c->room.apps[0];
     generation->number = 1;
     generation->descriptor = &c->descriptor;
+    place_find_mapping((const void *)(uintptr_t)application, &generation->mapping);
     generation->is_prepared = true;
     LIST_INSERT_HEAD(&c->room.apps[0].generations, generation, entry);
     generation_commit(generation, false, NULL, 0);

@@ -91,6 +91,7 @@ static struct generation *successor(uint64_t number)
     next->app = &c.app.room.apps[0];
     next->number = number;
     next->descriptor = &c.app.descriptor;
+    next->mapping = c.app.room.apps[0].live ? c.app.room.apps[0].live->mapping : c.old->mapping;
     next->is_prepared = true;
     LIST_INSERT_HEAD(&next->app->generations, next, entry);
     return next;

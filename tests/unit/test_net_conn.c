@@ -92,11 +92,12 @@ static void run_work(void *arg)
     seen[i].error = errno;
 }
 
-static void after_work(bool is_done, void *arg)
+static void after_work(enum coro_event event, struct coro *coro, void *arg)
 {
-    if (is_done)
+    (void)coro;
+    if (event == CORO_ENDED)
         finish(arg);
-    else
+    else if (event == CORO_WAITS)
         conn_flush(arg);
 }
 

@@ -239,6 +239,40 @@ static void without_descriptors_it_pauses_and_goes_on(void **state)
     assert_int_equal(log_open(NULL, LOG_LEVEL_INFO), 0);
 }
 
+static unsigned shares; /* what is left of it */
+
+static unsigned share(void *arg)
+{
+    (void)arg;
+    return shares > accepted() ? shares - accepted() : 0;
+}
+
+static void what_siblings_should_have_is_left_to_them_for_a_moment(void **state)
+{
+    uint64_t began;
+
+    (void)state;
+    net.share = share;
+    shares = 2;
+    connect_clients(4);
+    began = clock_ns();
+    listener_start(listener);
+    turn_until_accepted(2);
+    turn_until_accepted(4); /* nobody took them */
+    assert_true(clock_ns() - began >= 4 * NS_PER_MS);
+    began = clock_ns();
+    while (clock_ns() - began < 25 * NS_PER_MS) /* for some time it leaves nothing to them */
+        ;
+    connect_clients(1);
+    turn();
+    assert_int_equal(accepted(), 4);
+    listener_stop(listener); /* in the middle of its patience */
+    turn();
+    assert_int_equal(accepted(), 4);
+    listener_start(listener);
+    turn_until_accepted(5);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -250,6 +284,7 @@ int main(void)
         TEST(what_is_queued_can_be_taken_at_once),
         TEST(over_max_connections_the_others_wait_for_a_place),
         TEST(a_stopped_one_does_not_go_on_when_a_place_is_free),
+        TEST(what_siblings_should_have_is_left_to_them_for_a_moment),
         TEST(without_descriptors_it_pauses_and_goes_on),
     };
 

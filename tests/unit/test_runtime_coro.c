@@ -35,7 +35,7 @@ struct probe {
     uintptr_t frame;
     size_t size;
     bool is_done;
-    unsigned afters;
+    unsigned afters, resumes;
     size_t alive_after;
     bool was_current, was_current_after;
 };
@@ -68,12 +68,16 @@ static int teardown(void **state)
     return 0;
 }
 
-static void after(bool is_done, void *arg)
+static void after(enum coro_event event, struct coro *coro, void *arg)
 {
     struct probe *probe = arg;
 
+    assert_int_equal(coro == NULL, event == CORO_ENDED);
+    probe->resumes += event == CORO_RESUMES;
+    if (event == CORO_RESUMES)
+        return;
     probe->afters++;
-    probe->is_done = is_done;
+    probe->is_done = event == CORO_ENDED;
     probe->alive_after = coro_alive();
     probe->was_current_after = coro_current() != NULL;
 }
@@ -158,12 +162,12 @@ static void after_may_be_missing(void **state)
     assert_string_equal(trace, "a");
 }
 
-static void after_starts_another(bool is_done, void *arg)
+static void after_starts_another(enum coro_event event, struct coro *coro, void *arg)
 {
     static struct probe next = {.name = 'b'};
 
-    after(is_done, arg);
-    if (is_done)
+    after(event, coro, arg);
+    if (event == CORO_ENDED)
         run(ends_at_once, &next);
 }
 
@@ -657,6 +661,154 @@ static void a_sleeper_woken_early_is_not_woken_again_at_its_time(void **state)
     coro_resume(probe.coro, 0);
 }
 
+/* ---- cancelling ---- */
+
+struct waits_seen {
+    struct coro *coro;
+    int reasons[4];
+    unsigned count;
+};
+
+static void note_reason(struct waits_seen *seen, int reason)
+{
+    seen->reasons[seen->count++] = reason;
+}
+
+static void waits_four_times(void *arg)
+{
+    struct waits_seen *seen = arg;
+
+    seen->coro = coro_current();
+    note_reason(seen, coro_wait("one"));
+    note_reason(seen, coro_wait("two"));
+    note_reason(seen, coro_sleep(3600 * NS_PER_SEC));
+    note_reason(seen, coro_sleep(0));
+}
+
+static void assert_reasons(const struct waits_seen *seen, int a, int b, int c, int d)
+{
+    assert_int_equal(seen->count, 4);
+    assert_int_equal(seen->reasons[0], a);
+    assert_int_equal(seen->reasons[1], b);
+    assert_int_equal(seen->reasons[2], c);
+    assert_int_equal(seen->reasons[3], d);
+}
+
+static void what_is_cancelled_waits_for_nothing_any_more(void **state)
+{
+    struct waits_seen seen = {0};
+
+    (void)state;
+    coro_run(waits_four_times, NULL, &seen, 0);
+    assert_int_equal(coro_cancelled(seen.coro), 0);
+    assert_true(coro_cancel(seen.coro, ECANCELED));
+    assert_int_equal(coro_cancelled(seen.coro), ECANCELED);
+    assert_int_equal(seen.count, 0); /* never within the call */
+    turn();
+    assert_reasons(&seen, ECANCELED, ECANCELED, ECANCELED, ECANCELED);
+    assert_int_equal(coro_alive(), 0);
+}
+
+static void the_first_cancellation_counts(void **state)
+{
+    struct waits_seen seen = {0};
+
+    (void)state;
+    coro_run(waits_four_times, NULL, &seen, 0);
+    assert_true(coro_cancel(seen.coro, ETIMEDOUT));
+    assert_false(coro_cancel(seen.coro, ECANCELED));
+    assert_false(coro_wake(seen.coro, 0));
+    coro_cancel_all();
+    turn();
+    assert_reasons(&seen, ETIMEDOUT, ETIMEDOUT, ETIMEDOUT, ETIMEDOUT);
+}
+
+static void what_came_before_the_cancellation_is_seen_first(void **state)
+{
+    struct waits_seen seen = {0};
+
+    (void)state;
+    coro_run(waits_four_times, NULL, &seen, 0);
+    assert_true(coro_wake(seen.coro, 0));
+    assert_true(coro_cancel(seen.coro, ECANCELED));
+    turn();
+    assert_reasons(&seen, 0, ECANCELED, ECANCELED, ECANCELED);
+}
+
+static void cancels_itself(void *arg)
+{
+    coro_cancel(coro_current(), EPIPE);
+    waits_four_times(arg);
+}
+
+static void one_may_cancel_itself(void **state)
+{
+    struct waits_seen seen = {0};
+
+    (void)state;
+    coro_run(cancels_itself, NULL, &seen, 0);
+    assert_reasons(&seen, EPIPE, EPIPE, EPIPE, EPIPE);
+}
+
+static void the_next_on_the_same_stack_is_not_cancelled(void **state)
+{
+    struct waits_seen seen = {0}, next = {0};
+    struct coro *first;
+
+    (void)state;
+    coro_run(waits_four_times, NULL, &seen, 0);
+    first = seen.coro;
+    coro_cancel(first, ECANCELED);
+    turn();
+    coro_run(waits_four_times, NULL, &next, 0);
+    assert_ptr_equal(next.coro, first);
+    assert_int_equal(coro_cancelled(next.coro), 0);
+    assert_int_equal(next.count, 0);
+    assert_true(coro_resume(next.coro, 0));
+    assert_int_equal(next.count, 1);
+    assert_int_equal(next.reasons[0], 0);
+    coro_cancel(next.coro, ECANCELED);
+    turn();
+}
+
+static void waits_with_errno(void *arg)
+{
+    struct probe *probe = arg;
+
+    probe->coro = coro_current();
+    coro_wait("a test");
+    errno = EDOM;
+    probe->reason = coro_wait("another");
+    probe->error = errno;
+}
+
+static void a_cancelled_wait_keeps_errno(void **state)
+{
+    struct probe probe = {0};
+
+    (void)state;
+    run(waits_with_errno, &probe);
+    coro_cancel(probe.coro, ECANCELED);
+    turn();
+    assert_int_equal(probe.reason, ECANCELED);
+    assert_int_equal(probe.error, EDOM);
+    assert_int_equal(probe.afters, 2); /* control came back twice only */
+}
+
+static void cancelling_all_ends_one_wait_of_each(void **state)
+{
+    struct probe probe = {.name = 'a'};
+
+    (void)state;
+    run(waits_twice, &probe);
+    coro_cancel_all();
+    assert_int_equal(coro_cancelled(probe.coro), 0);
+    turn();
+    assert_int_equal(probe.reason, ECANCELED);
+    assert_string_equal(coro_waits_for(probe.coro), "a test");
+    coro_resume(probe.coro, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -687,6 +839,13 @@ int main(void)
         TEST(a_sleep_is_never_too_short),
         TEST(a_sleep_of_nothing_lets_the_others_run_first),
         TEST(a_sleeper_woken_early_is_not_woken_again_at_its_time),
+        TEST(what_is_cancelled_waits_for_nothing_any_more),
+        TEST(the_first_cancellation_counts),
+        TEST(what_came_before_the_cancellation_is_seen_first),
+        TEST(one_may_cancel_itself),
+        TEST(the_next_on_the_same_stack_is_not_cancelled),
+        TEST(a_cancelled_wait_keeps_errno),
+        TEST(cancelling_all_ends_one_wait_of_each),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
