@@ -12,6 +12,8 @@
 #include "master/history.h"
 #include "master/master.h"
 #include "master/reconfigure.h"
+#include "master/recycle.h"
+#include "master/rest.h"
 #include "master/roll.h"
 #include "master/sentence.h"
 
@@ -57,6 +59,9 @@ enum action_start action_begin(struct master *master, enum action_kind kind,
         *detail_out = action->busy;
         return ACTION_BUSY;
     }
+    if (!rest_allows(master, kind, detail_out))
+        return ACTION_NOT_NOW;
+    recycle_give_way(master);
     va_start(args, name_format);
     vsnprintf(name, sizeof(name), name_format, args);
     va_end(args);
@@ -168,6 +173,9 @@ bool action_cancel(struct master *master, const char **detail_out)
     case ACTION_RESTART:
         roll_stop(master, "it was given up");
         return true;
+    case ACTION_DRAIN:
+    case ACTION_RESUME:
+        return rest_cancel(master, detail_out);
     default:
         *detail_out = "a start and an upgrade cannot be given up";
         return false;

@@ -15,6 +15,7 @@
 
 struct master;
 struct canary_rules;
+struct worker;
 
 /* `line` is borrowed. With is_last the action is over and will not call again; another one may be
  * begun within. */
@@ -33,6 +34,7 @@ enum action_start {
     ACTION_NO_SUCH_APP,
     ACTION_NO_SUCH_BUILD, /* of a rollback: *detail_out */
     ACTION_BAD_ORDER,     /* it contradicts itself: *detail_out */
+    ACTION_NOT_NOW,       /* the server is in no state for it: *detail_out */
     ACTION_STOPPING,
     ACTION_FAILED, /* *detail_out says why */
 };
@@ -73,11 +75,28 @@ enum action_start action_rollback(struct master *master, const char *app, uint64
 enum action_start action_restart(struct master *master, unsigned at_once,
                                  const struct action_listener *listener, const char **detail_out);
 
+/* The same for one worker. */
+enum action_start action_restart_worker(struct master *master, const struct worker *worker,
+                                        const struct action_listener *listener,
+                                        const char **detail_out);
+
 /* Reads the configuration again and rolls the workers onto it. Lines: {"step":"check"},
  * {"step":"listener","address":"...","change":"added"|"kept"|"removed"}, those of preflights and
  * of a restart. */
 enum action_start action_reconfigure(struct master *master, const struct action_listener *listener,
                                      const char **detail_out);
+
+/* Takes the server out of rotation: it takes no connections, finishes what it has within
+ * drain_timeout, and lives on without workers. Lines: {"step":"draining"|"gone","worker":0,
+ * "incarnation":2,"pid":4711}. The verdict: "done", or "timed out" (it is drained, but requests were
+ * lost). */
+enum action_start action_drain(struct master *master, const struct action_listener *listener,
+                               const char **detail_out);
+
+/* Back: the sockets are opened again where they were, the workers spawned. Lines: those of a
+ * restart. The verdict: "done", or "failed": it stays drained. */
+enum action_start action_resume(struct master *master, const struct action_listener *listener,
+                                const char **detail_out);
 
 /* Gives the running action up, if it still can be: nothing changes, or a canary is taken back.
  * False: *detail_out says why not. */

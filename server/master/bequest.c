@@ -239,7 +239,11 @@ static void write_worker(struct writing *writing, const struct worker *worker)
         .has_lost_connections = worker->has_lost_connections,
         .is_reaped = worker->is_reaped,
         .is_late = worker->is_late,
+        .is_hung = worker->is_hung,
+        .has_answered = worker->watch.has_answered,
+        .hang_state = worker->hang_state,
         .refusal = copy(writing, worker->refusal),
+        .hang = copy(writing, worker->hang),
     };
     write_holds(writing, worker, (int)to->worker_count++);
 }
@@ -257,6 +261,8 @@ static void write_pool(struct writing *writing)
     to->until = pool->backoff.until;
     to->retry_in = time_left(&pool->retry);
     to->was_ready = pool->was_ready;
+    to->start_failures = (int)pool->starting.failures;
+    to->last_failure = copy(writing, pool->starting.last);
     for (const struct worker *w = pool_first(pool); w != NULL; w = pool_next(w))
         write_worker(writing, w);
 }

@@ -26,6 +26,7 @@ void call_begin(struct call *call, struct evhttp_request *request)
     call->argument[0] = '\0';
     call->is_answered = false;
     call->is_streaming = false;
+    call->on_gone = NULL;
 }
 
 void call_done(struct call *call)
@@ -48,6 +49,8 @@ void call_gone(struct call *call)
 
     if (call->is_streaming)
         action_forget(call->master, call);
+    if (call->on_gone != NULL)
+        call->on_gone(call->answerer);
     /* Given up by its connection, which has failed; a connection that is freed as a whole frees
      * it. */
     if (call->is_streaming && evhttp_request_get_connection(request) == NULL)
@@ -113,12 +116,26 @@ static struct bufferevent *bufferevent_of(const struct call *call)
     return evhttp_connection_get_bufferevent(evhttp_request_get_connection(call->request));
 }
 
+/* A client that has sent all and said so still reads; evhttp would take it for gone. */
+static void stop_reading(const struct call *call)
+{
+    bufferevent_disable(bufferevent_of(call), EV_READ);
+}
+
+void call_defer(struct call *call, void (*on_gone)(void *answerer), void *answerer)
+{
+    call->on_gone = on_gone;
+    call->answerer = answerer;
+    stop_reading(call);
+}
+
 /* Sends and frees `body`; NULL is answered with 500. */
 static void send_body(struct call *call, int status, const char *type, struct evbuffer *body)
 {
     char length[24];
 
     call->is_answered = true;
+    call->on_gone = NULL;
     if (body == NULL) {
         evhttp_send_reply(call->request, HTTP_INTERNAL, NULL, NULL);
         return;
@@ -131,8 +148,7 @@ static void send_body(struct call *call, int status, const char *type, struct ev
     }
     evhttp_send_reply(call->request, status, NULL, body);
     evbuffer_free(body);
-    /* A client that has sent all and said so still reads; evhttp would take it for gone. */
-    bufferevent_disable(bufferevent_of(call), EV_READ);
+    stop_reading(call);
 }
 
 void call_answer(struct call *call, int status, cJSON *json)

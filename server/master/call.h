@@ -26,7 +26,9 @@ struct call {
     cJSON *body;                    /* NULL: none */
     bool is_answered;               /* at least begun */
     bool is_streaming;
-    event_callback_fn after; /* once the answer has left, with the master; NULL: nothing */
+    event_callback_fn after;         /* once the answer has left, with the master; NULL: nothing */
+    void (*on_gone)(void *answerer); /* of call_defer; NULL: nobody is to answer later */
+    void *answerer;
 };
 
 void call_begin(struct call *call, struct evhttp_request *request);
@@ -34,6 +36,10 @@ void call_begin(struct call *call, struct evhttp_request *request);
 void call_done(struct call *call);
 /* The connection is going down: the action that reports to it is told to forget it. */
 void call_gone(struct call *call);
+
+/* Somebody answers later; on_gone(answerer) tells him when the connection goes down before that. A
+ * client that goes away is noticed by the answer only. */
+void call_defer(struct call *call, void (*on_gone)(void *answerer), void *answerer);
 
 /* Answers, once a call. `json` is freed; NULL (no memory) is answered with 500. */
 void call_answer(struct call *call, int status, cJSON *json);

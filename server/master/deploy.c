@@ -23,7 +23,7 @@
 #include "master/timer.h"
 #include "master/trial.h"
 
-#define LAST_CHANCE (3 * NS_PER_SEC) /* a little more than the pool gives one that hangs */
+#define LAST_CHANCE (4 * NS_PER_SEC) /* a little more than one that hangs is given */
 
 /* ---- small things ---- */
 

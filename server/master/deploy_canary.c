@@ -15,8 +15,8 @@
 #define TICK        (250 * NS_PER_MS)
 #define TICKS_A_SAY 4 /* a line of progress each second */
 
-/* A heartbeat comes each second. */
-#define HEARTBEAT_LATE (1500 * NS_PER_MS)
+/* Of heartbeats, four a second, two are missing. */
+#define HEARTBEAT_LATE (750 * NS_PER_MS)
 
 struct member { /* a worker that runs the new builds */
     unsigned id;
@@ -34,6 +34,7 @@ struct canary {
     uint64_t live_at;
     unsigned ticks;
     uint64_t crashes, hangs;
+    uint64_t killed;              /* of those that hung: they are gone already */
     struct judge_figures *before; /* the old builds' figures when it went live: one a change */
     struct event tick;
 };
@@ -268,7 +269,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    canary->hangs = 0;
+    canary->hangs = canary->killed;
     for (size_t i = 0; i < canary->count; i++)
         canary->hangs +=
             !canary->members[i].is_gone && deploy_is_stale(canary->deploys, canary->members[i].id);
@@ -316,7 +317,9 @@ void deploy_canary_on_gone(struct deploys *deploys, const struct worker *worker,
     if (member == NULL || member->is_gone)
         return;
     member->is_gone = true;
-    if (how != NULL)
+    if (how != NULL && worker->is_hung)
+        canary->hangs = ++canary->killed;
+    else if (how != NULL)
         canary->crashes++;
     for (size_t i = 0; i < canary->count; i++)
         left += !canary->members[i].is_gone;

@@ -346,6 +346,10 @@ static int adopt_worker(struct master *master, const struct succession *s, size_
     worker->drain_limit = from->drain_limit;
     worker->suspected_at = from->suspected_at;
     worker->refusal = from->refusal != NULL ? strdup(from->refusal) : NULL;
+    worker->is_hung = from->is_hung;
+    worker->watch.has_answered = from->has_answered;
+    worker->hang_state = (char)from->hang_state;
+    worker->hang = from->hang != NULL ? strdup(from->hang) : NULL;
     if (from->link != -1 && sock_set_cloexec(from->link, true) != 0)
         return -1;
     if (life_adopt(master->pool, worker, from->link) != 0 ||
@@ -371,6 +375,7 @@ static int adopt_pool(struct master *master, const struct succession *s, struct 
     pool->backoff = (struct backoff){
         .failures = (unsigned)s->failures, .brief = (unsigned)s->brief, .until = s->until};
     pool->was_ready = s->was_ready;
+    starting_go_on(pool, (unsigned)s->start_failures, s->last_failure);
     if (pool->held_back > 0) {
         pool->retry_at = clock_ns() + s->retry_in;
         timer_arm(&pool->retry, s->retry_in);

@@ -13,17 +13,21 @@
 #include "base/log.h"
 #include "master/bringup.h"
 #include "master/deploy.h"
+#include "master/incidents.h"
 #include "master/master.h"
 #include "master/relay.h"
+#include "master/rest.h"
 #include "master/roll.h"
 #include "master/sentence.h"
 #include "master/spawn.h"
 #include "master/timer.h"
+#include "master/watchdog.h"
 
 #define STOP_GRACE (1 * NS_PER_SEC) /* after STOP, and past a drain's deadline */
 #define CUT_GRACE  (50 * NS_PER_MS) /* a closed link and the process's end come together */
 #define EXIT_GRACE (5 * NS_PER_SEC) /* a process whose link is closed: fini, a leak check */
 #define REAP_GRACE (20 * NS_PER_MS) /* a link that a grandchild still holds open */
+#define LATE_GRACE (3 * NS_PER_SEC) /* more than it takes to ask one that is late, and to kill it */
 
 static struct board_seat *seat_of(const struct worker *worker)
 {
@@ -42,6 +46,20 @@ void life_kill(const struct worker *worker)
 {
     if (!worker->is_reaped) /* else the pid may be somebody else's by now */
         kill(worker->pid, SIGKILL);
+}
+
+void life_kill_late(struct worker *worker)
+{
+    double seconds = (double)(clock_ns() - worker->spawned_at) / (double)NS_PER_SEC;
+    char step[STARTING_STEP_MAX];
+
+    worker->is_late = true;
+    if (worker->state == SEAT_STARTING && worker->refusal == NULL && worker->is_hung)
+        sentence_set(&worker->refusal, "it was not ready within %.1f s: %s%s", seconds,
+                     sentence_or(worker->hang), starting_step(worker, step));
+    else if (worker->state == SEAT_STARTING && worker->refusal == NULL)
+        sentence_set(&worker->refusal, "it was not ready within %.1f s", seconds);
+    life_kill(worker);
 }
 
 void life_stop(struct worker *worker)
@@ -135,6 +153,7 @@ void life_free(struct worker *worker)
     hold_drop_all(&worker->holds);
     edition_unref(worker->edition);
     free(worker->refusal);
+    free(worker->hang);
     free(worker);
 }
 
@@ -149,26 +168,16 @@ static void leave_seat(const struct worker *worker)
     board_settle(worker->pool->master->board, worker->id);
 }
 
-static void fail_start(const struct worker *worker, const char *how)
-{
-    char name[POOL_NAME_MAX], reason[CHANNEL_TEXT_MAX + 256];
-
-    pool_name(worker, name);
-    if (worker->refusal != NULL)
-        snprintf(reason, sizeof(reason), "%s: %s", name, worker->refusal);
-    else
-        snprintf(reason, sizeof(reason), "%s %s before it was ready", name, how);
-    master_fail(worker->pool->master, reason);
-}
-
-static void respond_to_end(struct pool *pool, struct worker *worker, const char *how)
+static void respond_to_end(struct pool *pool, struct worker *worker, const char *last)
 {
     if (pool->master->is_stopping || worker->is_asked || worker->is_extra || worker->is_replaced)
         return;
-    if (is_start_failed(pool, worker))
-        fail_start(worker, how);
-    else
-        pool_plan_successor(pool, worker);
+    if (is_start_failed(pool, worker)) {
+        master_fail(pool->master, last);
+        return;
+    }
+    starting_on_end(worker, last);
+    pool_plan_successor(pool, worker);
 }
 
 /* Reaped, and its last word read. */
@@ -176,34 +185,60 @@ static void bury(struct worker *worker)
 {
     struct pool *pool = worker->pool;
     struct master *master = pool->master;
-    char how[160];
+    char how[160], last[STARTING_LAST_MAX];
 
-    policy_describe_end(worker->status, how, sizeof(how));
-    log_end(worker, how);
+    if (worker->is_hung && WIFSIGNALED(worker->status) && WTERMSIG(worker->status) == SIGKILL)
+        snprintf(how, sizeof(how), "hung and was killed");
+    else
+        policy_describe_end(worker->status, how, sizeof(how));
+    starting_describe(worker, how, last); /* before its account is settled */
+    if (!incidents_on_end(master, worker, how))
+        log_end(worker, how);
     leave_seat(worker);
     TAILQ_REMOVE(&pool->workers, worker, link);
+    inquiry_on_gone(master, worker);
     deploy_on_gone(master->deploys, worker, how);
     if (roll_on_gone(master, worker, how))
         worker->is_replaced = true;
-    respond_to_end(pool, worker, how);
+    if (rest_on_gone(master, worker, how))
+        worker->is_replaced = true;
+    respond_to_end(pool, worker, last);
     life_free(worker);
     pool_balance(pool);
     master_on_gone(master);
 }
 
-/* Its link is closed, but the process goes on: it can be told nothing any more. */
-static void on_deserted(struct worker *worker)
+/* Its successor, where it is to have one. */
+static void replace_deserted(struct worker *worker, const char *how, const char *last)
 {
-    char name[POOL_NAME_MAX];
+    struct pool *pool = worker->pool;
 
-    log_warnx("%s pid %d closed its link", pool_name(worker, name), (int)worker->pid);
-    set_state(worker, SEAT_DRAINING);
-    timer_arm(&worker->timer, EXIT_GRACE);
-    deploy_on_gone(worker->pool->master->deploys, worker, "closed its link");
-    if (roll_on_leaving(worker->pool->master, worker))
+    if (!pool->was_ready && worker->is_late) { /* the next one will not fare better */
         worker->is_replaced = true;
-    else if (!worker->is_extra)
-        pool_plan_successor(worker->pool, worker);
+        master_fail(pool->master, last);
+    } else if (worker->is_extra && worker->is_late) {
+        roll_on_gone(pool->master, worker, how); /* it waits for nobody else */
+    } else if (roll_on_leaving(pool->master, worker)) {
+        worker->is_replaced = true;
+    } else if (!worker->is_extra) {
+        starting_on_end(worker, last);
+        pool_plan_successor(pool, worker);
+    }
+}
+
+void life_give_up(struct worker *worker, const char *how)
+{
+    struct board_slot *slot = board_slot(worker->pool->master->board, worker->id);
+    char name[POOL_NAME_MAX], last[STARTING_LAST_MAX];
+
+    log_warnx("%s pid %d %s", pool_name(worker, name), (int)worker->pid, how);
+    starting_describe(worker, how, last);
+    set_state(worker, SEAT_DRAINING);
+    if (board_get(&slot->incarnation) == worker->incarnation)
+        board_set(&slot->is_accepting, 0); /* it does not come to say so itself */
+    timer_arm(&worker->timer, EXIT_GRACE);
+    deploy_on_gone(worker->pool->master->deploys, worker, how);
+    replace_deserted(worker, how, last);
     pool_balance(worker->pool);
 }
 
@@ -211,19 +246,26 @@ static void check_suspect(struct worker *worker)
 {
     const struct board_slot *slot = board_slot(worker->pool->master->board, worker->id);
     uint64_t since = worker->suspected_at;
-    char name[POOL_NAME_MAX];
 
     worker->suspected_at = 0;
-    if (board_get(&slot->heartbeat_at) >= since)
+    if (since != 0 && board_get(&slot->heartbeat_at) < since)
+        watchdog_question(worker, WATCHDOG_SUSPECT);
+}
+
+/* Its time is over. Who wants an end at once does not want to know why it takes so long. */
+static void on_late(struct worker *worker)
+{
+    if (worker->pool->master->urgency >= URGENCY_QUICK) {
+        life_kill_late(worker);
         return;
-    log_warnx("%s pid %d hangs and is killed", pool_name(worker, name), (int)worker->pid);
-    life_kill(worker);
+    }
+    watchdog_question(worker, WATCHDOG_LATE);
+    timer_arm(&worker->timer, LATE_GRACE); /* one that was spared is looked at again */
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
-    double seconds;
 
     (void)fd;
     (void)what;
@@ -233,15 +275,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     } else if (worker->is_reaped) {
         bury(worker);
     } else if (worker->channel == NULL && worker->state != SEAT_DRAINING) {
-        on_deserted(worker);
+        life_give_up(worker, "closed its link");
+    } else if (worker->state != SEAT_DRAINING && (worker->is_hung || worker->is_late)) {
+        life_give_up(worker, "was killed but does not die");
     } else if (worker->state == SEAT_SERVING) {
         check_suspect(worker);
-    } else {
-        seconds = (double)(clock_ns() - worker->spawned_at) / (double)NS_PER_SEC;
-        if (worker->state == SEAT_STARTING && worker->refusal == NULL)
-            sentence_set(&worker->refusal, "it was not ready within %.1f s", seconds);
-        worker->is_late = true;
-        life_kill(worker);
+    } else if (!worker->is_hung && !worker->is_late) { /* killing it once more changes nothing */
+        on_late(worker);
     }
 }
 
@@ -262,8 +302,9 @@ static void on_ready(struct worker *worker)
     struct pool *pool = worker->pool;
     char name[POOL_NAME_MAX];
 
-    if (worker->state != SEAT_STARTING)
+    if (worker->state != SEAT_STARTING || worker->is_late) /* killed: its word came too late */
         return;
+    worker->watch.is_asked = false; /* what it was late with is done */
     worker->was_ready = pool->was_ready = true;
     worker->ready_at = clock_ns();
     set_state(worker, SEAT_SERVING);
@@ -272,6 +313,7 @@ static void on_ready(struct worker *worker)
               (double)(worker->ready_at - worker->spawned_at) / (double)NS_PER_SEC);
     relay_on_ready(pool->master);
     roll_on_ready(pool->master, worker);
+    rest_on_ready(pool->master, worker);
     master_on_ready(pool->master);
 }
 
@@ -343,6 +385,9 @@ static void on_message(struct channel *channel, const struct message *message, v
         break;
     case MESSAGE_CONNECTION:
         relay_pass(master, worker, message);
+        break;
+    case MESSAGE_STACKS:
+        inquiry_on_answer(master, worker, message);
         break;
     default:
         break;

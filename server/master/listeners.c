@@ -293,6 +293,56 @@ void listeners_commit(struct listeners *listeners)
     *set = (struct set){.count = 0};
 }
 
+/* ---- a rest ---- */
+
+void listeners_rest(struct listeners *listeners)
+{
+    struct set *set = &listeners->in_force;
+
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->sockets[i] != NULL)
+            listening_shut(set->sockets[i]);
+        set->fds[i] = -1;
+    }
+}
+
+void listeners_reserve(struct listeners *listeners)
+{
+    struct set *set = &listeners->in_force;
+
+    for (size_t i = 0; i < set->count; i++)
+        if (set->sockets[i] != NULL)
+            listening_reserve(set->sockets[i]);
+}
+
+int listeners_reopen(struct listeners *listeners, char **error_out)
+{
+    struct set *set = &listeners->in_force;
+
+    for (size_t i = 0; i < set->count; i++) {
+        struct listening *socket = set->sockets[i];
+
+        if (listening_open_again(socket) != 0) {
+            sentence_set(error_out, "cannot listen on %s: %s", socket->address.text,
+                         strerror(errno));
+            listeners_rest(listeners);
+            return -1;
+        }
+        set->fds[i] = socket->fd;
+    }
+    return 0;
+}
+
+const char *listeners_passed(const struct listeners *listeners)
+{
+    const struct set *set = &listeners->in_force;
+
+    for (size_t i = 0; i < set->count; i++)
+        if (set->sockets[i] != NULL && !set->sockets[i]->is_ours)
+            return set->sockets[i]->address.text;
+    return NULL;
+}
+
 /* ---- asked ---- */
 
 const int *listeners_fds(const struct listeners *listeners)

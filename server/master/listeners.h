@@ -47,6 +47,16 @@ void listeners_abandon(struct listeners *listeners);
  * the first commit. */
 const int *listeners_fds(const struct listeners *listeners);
 
+/* Closes those in force, with the files of Unix sockets, but keeps in mind what they were;
+ * listeners_reopen opens them at the same addresses and ports. 0, or -1 with a sentence: none is open
+ * then. */
+void listeners_rest(struct listeners *listeners);
+/* While they are closed, once no worker has them open: keeps their ports for them. */
+void listeners_reserve(struct listeners *listeners);
+int listeners_reopen(struct listeners *listeners, char **error_out);
+/* The address of a socket in force that is not ours to close and open; NULL: there is none. */
+const char *listeners_passed(const struct listeners *listeners);
+
 /* What became of the i-th `listen` by the set that was prepared last: "added" or "kept". */
 const char *listeners_change(const struct listeners *listeners, size_t i);
 /* Between prepare and commit: the address of the i-th socket that the commit will close; NULL:

@@ -37,6 +37,7 @@ static struct listening *listening_new(const char *name)
     if (socket == NULL)
         return NULL;
     socket->fd = -1;
+    socket->reserved = -1;
     socket->backlog = -1;
     socket->name = name == NULL ? NULL : strdup(name);
     if (name != NULL && socket->name == NULL) {
@@ -65,7 +66,7 @@ static void turn_away(const struct listening *socket)
         setsockopt(socket->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-static void listening_shut(struct listening *socket)
+void listening_shut(struct listening *socket)
 {
     if (socket->fd == -1)
         return;
@@ -76,9 +77,23 @@ static void listening_shut(struct listening *socket)
     socket->fd = -1;
 }
 
+void listening_reserve(struct listening *socket)
+{
+    if (socket->fd == -1 && socket->reserved == -1)
+        socket->reserved = sock_reserve(&socket->address);
+}
+
+static void end_reservation(struct listening *socket)
+{
+    if (socket->reserved != -1)
+        close(socket->reserved);
+    socket->reserved = -1;
+}
+
 void listening_free(struct listening *socket)
 {
     listening_shut(socket);
+    end_reservation(socket);
     free(socket->name);
     free(socket->wanted);
     free(socket);
@@ -108,6 +123,17 @@ struct listening *listening_open(const struct config_listen *listen, bool is_sha
     if (is_unix(socket))
         lstat(socket->address.addr.un.sun_path, &socket->file);
     return socket;
+}
+
+int listening_open_again(struct listening *socket)
+{
+    socket->fd = sock_listen(&socket->address, socket->backlog, socket->mode);
+    if (socket->fd == -1)
+        return -1;
+    end_reservation(socket);
+    if (is_unix(socket))
+        lstat(socket->address.addr.un.sun_path, &socket->file);
+    return 0;
 }
 
 static void swap_texts(char **a, char **b)

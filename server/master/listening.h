@@ -14,6 +14,7 @@
 struct listening {
     TAILQ_ENTRY(listening) entry;
     int fd;
+    int reserved; /* of a TCP socket that is shut: nobody else's connection gets its port; -1 */
     char *name;
     char *wanted; /* the address as its `listen` says it; NULL: no `listen` had it yet */
     struct sock_address address; /* where it really is */
@@ -45,7 +46,12 @@ void listening_adjust(struct listening *socket, struct wish *wish);
 /* False: a Unix socket whose file somebody has removed; it is open, but nobody finds it. */
 bool listening_is_reachable(const struct listening *socket);
 
-/* Closes it, and removes a Unix socket's file if that is still the one we made. */
+/* Closes it, and removes a Unix socket's file if that is still the one we made; what it was stays
+ * known, for listening_open_again: 0, or -1 with errno. */
+void listening_shut(struct listening *socket);
+int listening_open_again(struct listening *socket);
+/* Until then its port is kept for it, as far as that goes; no process may have it open any more. */
+void listening_reserve(struct listening *socket);
 void listening_free(struct listening *socket);
 
 #endif

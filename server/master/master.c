@@ -19,10 +19,12 @@
 #include "master/deploy.h"
 #include "master/heir.h"
 #include "master/history.h"
+#include "master/incidents.h"
 #include "master/listeners.h"
 #include "master/parts.h"
 #include "master/pool.h"
 #include "master/reconfigure.h"
+#include "master/rest.h"
 #include "master/roll.h"
 #include "master/sentence.h"
 #include "master/service.h"
@@ -49,10 +51,17 @@ static void leave(evutil_socket_t fd, short what, void *arg)
         timer_arm(&master->leaving, LEAVE_PAUSE);
 }
 
+/* Who wants the end now does without the names in them. */
+static bool waits_for_stories(const struct master *master)
+{
+    return master->urgency < URGENCY_NOW && incidents_are_pending(master->incidents);
+}
+
 static void break_when_done(struct master *master)
 {
     if (master->is_stopping && pool_is_empty(master->pool) && master->action.receipt == NULL &&
-        master->trial == NULL && !evtimer_pending(&master->leaving, NULL))
+        master->trial == NULL && !waits_for_stories(master) &&
+        !evtimer_pending(&master->leaving, NULL))
         timer_arm(&master->leaving, 0);
 }
 
@@ -73,6 +82,7 @@ static void seek_end(struct master *master, enum urgency urgency)
         reconfigure_stop(master, "the server is stopping");
         upgrade_stop(master);
         roll_stop(master, "the server is stopping");
+        rest_stop(master);
     }
     if (urgency == URGENCY_GRACEFUL)
         pool_drain_all(master->pool);
@@ -155,6 +165,8 @@ void master_show_status(struct master *master)
         return;
     stats = stats_new(master->board, master->config, clock_ns());
     if (stats != NULL)
+        stats->server.is_drained = rest_is_on(master);
+    if (stats != NULL)
         service_describe(master->service, stats, master->action.receipt != NULL);
     stats_free(stats);
 }
@@ -179,7 +191,7 @@ static void reap(struct master *master)
     /* One SIGCHLD may stand for several ends. */
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         if (!pool_reap(master->pool, pid, status) && !trial_reap(master->trial, pid, status) &&
-            !upgrade_reap(master->upgrade, pid, status))
+            !upgrade_reap(master->upgrade, pid, status) && !symbols_reap(master, pid))
             log_debug("an unknown child ended, pid %d", (int)pid); /* pid 1 gets strangers, too */
     break_when_done(master);
 }

@@ -18,20 +18,27 @@
 #include "master/catalog.h"
 #include "master/edition.h"
 #include "master/home.h"
+#include "master/inquiry.h"
+#include "master/symbols.h"
 
 struct pool;
+struct quarantines;
 struct deploys;
 struct control;
 struct history;
+struct incidents;
 struct lingering;
 struct listeners;
 struct reconfigure;
+struct recycle;
+struct rest;
 struct roll;
 struct self;
 struct service;
 struct signals;
 struct trial;
 struct upgrade;
+struct watchdog;
 
 /* How hard the end is sought; it only ever rises. */
 enum urgency { URGENCY_NONE, URGENCY_GRACEFUL, URGENCY_QUICK, URGENCY_NOW };
@@ -52,12 +59,19 @@ struct master {
     struct pool *pool;
     struct deploys *deploys;
     struct lingering *lingering;
+    struct quarantines *quarantines;
+    struct incidents *incidents;
+    struct watchdog *watchdog;
+    struct recycle *recycle;
     struct action action;
     struct trial *trial;             /* NULL: no build is being tried */
     struct roll *roll;               /* NULL: no workers are being replaced */
     struct reconfigure *reconfigure; /* NULL: the configuration is not being reloaded */
     struct upgrade *upgrade;         /* NULL: no new binary is being checked */
+    struct rest *rest;               /* NULL: the server takes connections */
     struct control *control;
+    struct symbols_question_list questions; /* whose answers are still to come */
+    struct inquiries inquiries;
     enum urgency urgency;
     struct event leaving; /* the last step: see leave() */
     unsigned leave_tries;

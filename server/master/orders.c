@@ -57,6 +57,9 @@ static void refuse_action(struct call *call, enum action_start start, const char
     case ACTION_BAD_ORDER:
         call_refuse(call, HTTP_BADREQUEST, "bad request", "%s", detail_or(detail, ""));
         break;
+    case ACTION_NOT_NOW:
+        call_refuse(call, 409, "not now", "%s", detail_or(detail, "try again later"));
+        break;
     case ACTION_STOPPING:
         call_refuse(call, HTTP_SERVUNAVAIL, "stopping", "%s",
                     detail_or(detail, "the server is stopping"));
@@ -271,6 +274,47 @@ void orders_restart(struct call *call)
     if (at_once > call->master->board->max_workers)
         at_once = call->master->board->max_workers;
     start = action_restart(call->master, (unsigned)at_once, &listener, &detail);
+    follow(call, start, detail);
+}
+
+void orders_drain(struct call *call)
+{
+    struct action_listener listener = listener_of(call);
+    const char *detail = NULL;
+    enum action_start start = action_drain(call->master, &listener, &detail);
+
+    follow(call, start, detail);
+}
+
+void orders_resume(struct call *call)
+{
+    struct action_listener listener = listener_of(call);
+    const char *detail = NULL;
+    enum action_start start = action_resume(call->master, &listener, &detail);
+
+    follow(call, start, detail);
+}
+
+void orders_restart_worker(struct call *call)
+{
+    struct action_listener listener = listener_of(call);
+    const struct worker *worker = orders_find_worker(call);
+    char name[POOL_NAME_MAX];
+    const char *detail = NULL;
+    enum action_start start;
+
+    if (worker == NULL)
+        return;
+    if (!pool_is_staying(worker)) {
+        call_refuse(call, 409, "draining", "%s drains already", pool_name(worker, name));
+        return;
+    }
+    if (worker->is_extra) {
+        call_refuse(call, 409, "starting", "%s is about to take another one's place",
+                    pool_name(worker, name));
+        return;
+    }
+    start = action_restart_worker(call->master, worker, &listener, &detail);
     follow(call, start, detail);
 }
 

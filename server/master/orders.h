@@ -14,11 +14,20 @@ void orders_rollback(struct call *call);   /* call->argument, to "generation" */
 void orders_reconfigure(struct call *call);
 void orders_upgrade(struct call *call);
 void orders_restart(struct call *call);
+void orders_drain(struct call *call);
+void orders_resume(struct call *call);
+void orders_restart_worker(struct call *call); /* call->argument: "0", or "0.3" */
+void orders_kill_worker(struct call *call);
 void orders_cancel(struct call *call);
 void orders_scale(struct call *call);
+void orders_lift(struct call *call);
 void orders_reopen(struct call *call);
 void orders_shutdown(struct call *call);
 
+struct worker;
+
+/* The worker that call->argument names, as above, or NULL: refused. */
+struct worker *orders_find_worker(struct call *call);
 /* 404 about the app that call->argument names. */
 void orders_refuse_app(struct call *call, const char *app);
 

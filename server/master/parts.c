@@ -9,12 +9,17 @@
 #include "master/control.h"
 #include "master/deploy.h"
 #include "master/history.h"
+#include "master/incidents.h"
 #include "master/lingering.h"
 #include "master/listeners.h"
 #include "master/master.h"
 #include "master/pool.h"
+#include "master/quarantines.h"
+#include "master/recycle.h"
+#include "master/rest.h"
 #include "master/sentence.h"
 #include "master/service.h"
+#include "master/watchdog.h"
 
 static struct event_base *make_base(void)
 {
@@ -132,7 +137,13 @@ int parts_make(struct master *master, signals_on_signal *on_signal, event_callba
     master->pool = pool_new(master);
     master->deploys = deploys_new(master);
     master->lingering = lingering_new(master);
-    if (master->pool == NULL || master->deploys == NULL || master->lingering == NULL)
+    master->quarantines = quarantines_new(master);
+    master->watchdog = watchdog_new(master);
+    master->recycle = recycle_new(master);
+    master->incidents = incidents_new(master);
+    if (master->pool == NULL || master->deploys == NULL || master->lingering == NULL ||
+        master->quarantines == NULL || master->watchdog == NULL || master->recycle == NULL ||
+        master->incidents == NULL)
         return sentence_set(error_out, "memory has run out");
     return 0;
 }
@@ -140,9 +151,15 @@ int parts_make(struct master *master, signals_on_signal *on_signal, event_callba
 void parts_free(struct master *master)
 {
     control_free(master->control);
+    symbols_free(master);
+    incidents_free(master->incidents);
     lingering_free(master->lingering);
+    quarantines_free(master->quarantines);
+    watchdog_free(master->watchdog);
+    recycle_free(master->recycle);
     deploys_free(master->deploys); /* before the pool: what it waits for is the pool's */
     pool_free(master->pool);
+    rest_free(master);
     catalog_close(&master->catalog);
     signals_close(master->signals);
     if (master->board != NULL) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "master/master.h"
 #include "master/pool_private.h"
+#include "master/rest.h"
 #include "master/timer.h"
 
 /* ---- looking ---- */
@@ -67,14 +68,14 @@ static unsigned count_staying(const struct pool *pool)
     return count;
 }
 
-static bool is_taken(const struct pool *pool, unsigned id)
+struct worker *pool_find(const struct pool *pool, unsigned id)
 {
-    const struct worker *worker;
+    struct worker *worker;
 
     TAILQ_FOREACH (worker, &pool->workers, link)
         if (worker->id == id)
-            return true;
-    return false;
+            return worker;
+    return NULL;
 }
 
 /* The lowest free slot; max_workers: there is none. */
@@ -82,7 +83,7 @@ unsigned pool_free_slot(const struct pool *pool)
 {
     unsigned id = 0;
 
-    while (id < pool->master->board->max_workers && is_taken(pool, id))
+    while (id < pool->master->board->max_workers && pool_find(pool, id) != NULL)
         id++;
     return id;
 }
@@ -136,14 +137,18 @@ void pool_stop_all(struct pool *pool)
         life_stop(worker);
 }
 
+void pool_kill(struct worker *worker)
+{
+    worker->is_asked = true;
+    life_kill(worker);
+}
+
 void pool_kill_all(struct pool *pool)
 {
     struct worker *worker;
 
-    TAILQ_FOREACH (worker, &pool->workers, link) {
-        worker->is_asked = true;
-        life_kill(worker);
-    }
+    TAILQ_FOREACH (worker, &pool->workers, link)
+        pool_kill(worker);
 }
 
 struct worker *pool_spawn_extra(struct pool *pool, struct edition *edition)
@@ -216,7 +221,7 @@ void pool_balance(struct pool *pool)
 {
     unsigned staying;
 
-    if (pool->master->is_stopping || pool->target == 0)
+    if (pool->master->is_stopping || pool->target == 0 || rest_is_on(pool->master))
         return;
     for (staying = count_staying(pool); staying > pool->target; staying--)
         pool_drain(most_dispensable(pool));
@@ -229,14 +234,18 @@ void pool_balance(struct pool *pool)
     }
 }
 
-static void on_retry(evutil_socket_t fd, short what, void *arg)
+void pool_hurry(struct pool *pool)
 {
-    struct pool *pool = arg;
-
-    (void)fd;
-    (void)what;
+    event_del(&pool->retry);
     pool->held_back = 0;
     pool_balance(pool);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    pool_hurry(arg);
 }
 
 bool pool_set_target(struct pool *pool, unsigned target)
@@ -265,6 +274,7 @@ struct pool *pool_new(struct master *master)
     pool->master = master;
     TAILQ_INIT(&pool->workers);
     evtimer_assign(&pool->retry, master->base, on_retry, pool);
+    starting_init(pool);
     return pool;
 }
 
@@ -280,5 +290,6 @@ void pool_free(struct pool *pool)
         life_free(worker);
     }
     event_del(&pool->retry);
+    starting_fini(pool);
     free(pool);
 }

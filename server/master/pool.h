@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "master/build.h"
 #include "master/edition.h"
+#include "master/watchdog.h"
 
 struct master;
 struct pool;
@@ -38,12 +39,18 @@ struct worker {
     bool is_replaced;          /* it ended unasked, and its successor is spawned or planned */
     bool has_lost_connections; /* that it handed on; said already */
     bool is_reaped;
-    bool is_late;                              /* had to be killed: it did not end in time */
+    bool is_late; /* had to be killed: it did not end in time */
+    bool is_hung; /* killed, since its loop did not turn; `hang` says what is known of that */
+    char *hang;   /* "its loop has not turned for 30.2 s"; NULL */
+    /* When it is_hung: 'T' or 't', stopped; 'D', in the kernel's hands: what it ran is not to blame
+     * then. 0: neither. */
+    char hang_state;
     int status;                                /* wait status, once is_reaped */
     uint64_t spawned_at, ready_at, drained_at; /* clock_ns(); 0: not yet */
     uint64_t drain_limit;                      /* ns that its drain may take */
     uint64_t suspected_at; /* clock_ns(): of hanging, while it serves; 0: it is not */
     struct event timer;    /* the next deadline, by state: ready, ended */
+    struct watch watch;    /* the watchdog's */
     char *refusal;         /* why it was never ready; NULL: it did not say */
 };
 
@@ -57,6 +64,8 @@ void pool_start(struct pool *pool, unsigned target);
 bool pool_set_target(struct pool *pool, unsigned target);
 /* Spawns or drains towards the target. */
 void pool_balance(struct pool *pool);
+/* The same at once, where a failure before would have it wait. */
+void pool_hurry(struct pool *pool);
 unsigned pool_target(const struct pool *pool);
 unsigned pool_count(const struct pool *pool, unsigned state);
 bool pool_is_empty(const struct pool *pool);
@@ -64,6 +73,8 @@ bool pool_is_empty(const struct pool *pool);
 /* All workers, oldest first, whatever their state; NULL at the end. */
 struct worker *pool_first(const struct pool *pool);
 struct worker *pool_next(const struct worker *worker);
+/* The one in that slot, or NULL. */
+struct worker *pool_find(const struct pool *pool, unsigned id);
 /* Starting or serving: it will take requests. */
 bool pool_is_staying(const struct worker *worker);
 
@@ -76,13 +87,14 @@ bool pool_has_free_slot(const struct pool *pool);
 int pool_send(struct worker *worker, const struct message *message);
 void pool_send_all(struct pool *pool, const struct message *message);
 
-/* ns since the last heartbeat of the worker in that slot, which has one each second; and how long a
- * silence says that its loop does not turn: more than two of them. */
+/* ns since the last heartbeat of the worker in that slot, which has four a second; and how long a
+ * silence says that its loop does not turn, where something waits for it. Whether it is killed for
+ * that the watchdog decides. */
 #define POOL_SILENCE_MAX (2500 * NS_PER_MS)
 uint64_t pool_silence(const struct pool *pool, unsigned id);
 
-/* It did not answer in time: when its loop does not turn either, within the time of two heartbeats,
- * it is killed and so replaced. */
+/* It did not answer in time: when its loop does not turn either, for POOL_SILENCE_MAX from now, the
+ * watchdog asks and kills it, and so it is replaced. */
 void pool_suspect(struct worker *worker);
 
 /* Serves no more: finishes what it has, within config->drain_timeout. */
@@ -92,6 +104,10 @@ void pool_drain_all(struct pool *pool);
 /* MESSAGE_STOP, and SIGKILL a second later. */
 void pool_stop_all(struct pool *pool);
 void pool_kill_all(struct pool *pool);
+
+/* SIGKILL, since it was asked for: whatever it has begun is lost. Its successor is spawned as soon
+ * as it has ended. */
+void pool_kill(struct worker *worker);
 
 /* For bringup.c: a worker that will never be ready, and why. Takes it down. */
 void pool_fail(struct worker *worker, const char *reason);

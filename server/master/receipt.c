@@ -20,6 +20,7 @@ static const char *const outcome_names[] = {
 static const char *const kind_names[] = {
     [ACTION_START] = "start",   [ACTION_RELOAD] = "reload",   [ACTION_ROLLBACK] = "rollback",
     [ACTION_CONFIG] = "config", [ACTION_UPGRADE] = "upgrade", [ACTION_RESTART] = "restart",
+    [ACTION_DRAIN] = "drain",   [ACTION_RESUME] = "resume",
 };
 
 const char *outcome_name(enum outcome outcome)

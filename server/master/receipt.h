@@ -16,6 +16,8 @@ enum action_kind {
     ACTION_CONFIG,
     ACTION_UPGRADE,
     ACTION_RESTART,
+    ACTION_DRAIN,
+    ACTION_RESUME,
 };
 
 enum outcome {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "master/master.h"
 #include "master/pool.h"
+#include "master/rest.h"
 #include "master/roll.h"
 
 /* Descriptors that the master keeps for its own work: forks, the spool, the control API. */
@@ -144,10 +145,10 @@ void relay_pass(struct master *master, struct worker *from, const struct message
 
 /* ---- telling ---- */
 
-/* Nobody accepts any more when the server stops. */
+/* Nobody accepts any more when the server stops, or is drained. */
 static bool is_anybody_left(const struct master *master, const struct worker *leaving)
 {
-    return !master->is_stopping &&
+    return !master->is_stopping && !rest_is_on(master) &&
            find(master, &(struct search){SEAT_SERVING, {leaving, NULL}, NULL}) != NULL;
 }
 
@@ -160,6 +161,8 @@ void relay_drain(const struct master *master, struct worker *leaving, uint64_t t
         identity_write_all(roll_edition(master)->config, identities, sizeof(identities));
         drain.generation = DRAIN_HAND_ON;
         drain.text = identities;
+    } else if (rest_is_on(master)) { /* nobody takes them: who asks nothing for a second is cut */
+        drain.generation = DRAIN_HAND_ON;
     }
     pool_send(leaving, &drain);
 }
@@ -170,7 +173,7 @@ void relay_offer(const struct master *master, struct worker *leaving)
     uint64_t timeout = leaving->drain_limit;
 
     if (leaving->state != SEAT_DRAINING || leaving->drained_at == 0 ||
-        !is_anybody_left(master, leaving))
+        (!is_anybody_left(master, leaving) && !rest_is_on(master)))
         return;
     relay_drain(master, leaving, passed < timeout ? timeout - passed : 0);
 }

@@ -11,6 +11,8 @@
 
 #include "base/clock.h"
 #include "base/sock.h"
+#include "master/quarantines.h"
+#include "master/starting.h"
 
 /* cJSON's numbers are doubles: written by us, a count stays exact. */
 static void put_count(cJSON *object, const char *name, uint64_t value)
@@ -93,6 +95,27 @@ static void put_times(cJSON *object, const char *name, const struct stats_times 
     put_table(cJSON_AddObjectToObject(object, name), &stats_times_table, times);
 }
 
+/* [[upper bound in seconds, how many], ...] of what is not empty; null: the last has no bound. */
+static void put_buckets(cJSON *object, const struct report_source *from,
+                        const struct histogram_sum *histogram)
+{
+    cJSON *array = from->has_buckets ? cJSON_AddArrayToObject(object, "buckets") : NULL;
+    char text[80];
+
+    for (unsigned i = 0; array != NULL && i < HISTOGRAM_BUCKETS; i++) {
+        uint64_t bound = histogram_bound(i), count = histogram->buckets[i];
+
+        if (count == 0)
+            continue;
+        if (bound == UINT64_MAX)
+            snprintf(text, sizeof text, "[null,%" PRIu64 "]", count);
+        else
+            snprintf(text, sizeof text, "[%" PRIu64 ".%09" PRIu64 ",%" PRIu64 "]",
+                     (uint64_t)(bound / NS_PER_SEC), (uint64_t)(bound % NS_PER_SEC), count);
+        cJSON_AddItemToArray(array, cJSON_CreateRaw(text));
+    }
+}
+
 static void put_column(cJSON *object, const struct stats_column *column)
 {
     put_table(object, &stats_column_table, column);
@@ -153,6 +176,7 @@ static void put_workers(cJSON *object, const struct report_source *from)
 
         put_table(item, &stats_worker_table, worker);
         put_times(item, "loop_lag", &worker->loop_lag);
+        put_buckets(cJSON_GetObjectItem(item, "loop_lag"), from, &worker->loop_lag.histogram);
         cJSON_AddItemToArray(workers, item);
     }
 }
@@ -196,6 +220,7 @@ static void put_app(cJSON *object, const struct report_source *from, const struc
 
     put_table(object, &stats_app_table, app);
     put_column(object, &app->total);
+    put_buckets(cJSON_GetObjectItem(object, "latency"), from, &app->total.latency.histogram);
     generations = cJSON_AddArrayToObject(object, "generations");
     for (size_t i = 0; i < app->latest_count; i++) {
         cJSON *item = cJSON_CreateObject();
@@ -229,13 +254,45 @@ static void put_app_names(cJSON *object, const struct report_source *from)
     }
 }
 
+/* Only while workers fail to start. */
+static void put_starting(cJSON *object, const struct report_source *from)
+{
+    struct starting_report starting;
+    cJSON *item;
+
+    if (from->pool == NULL || !starting_report(from->pool, &starting))
+        return;
+    item = cJSON_AddObjectToObject(object, "starting");
+    put_count(item, "failures", starting.failures);
+    put_count(item, "missing", starting.missing);
+    put_seconds(item, "next_try_in", starting.next_try_in);
+    if (starting.last != NULL)
+        put_text(item, "last", starting.last);
+}
+
+static void put_quarantine(cJSON *object, const struct report_source *from)
+{
+    if (from->quarantines != NULL)
+        cJSON_AddItemToObject(object, "quarantine", quarantines_list(from->quarantines));
+}
+
+cJSON *report_quarantine(const struct report_source *from)
+{
+    cJSON *report = cJSON_CreateObject();
+
+    put_quarantine(report, from);
+    return report;
+}
+
 cJSON *report_status(const struct report_source *from)
 {
     cJSON *report = cJSON_CreateObject();
 
     put_table(report, &stats_server_table, &from->stats->server);
+    put_starting(report, from);
     put_sockets(report, from);
     put_app_names(report, from);
+    put_quarantine(report, from);
     return report;
 }
 

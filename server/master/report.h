@@ -12,12 +12,15 @@
 #include "base/stats.h"
 
 struct pool;
+struct quarantines;
 
 struct report_source {
     const struct stats *stats;
     const struct config *config;
     const int *listeners; /* one for each of config->listens; NULL: not known */
     struct pool *pool;    /* knows the files of generations; NULL: places stay numbers */
+    const struct quarantines *quarantines; /* NULL: not known */
+    bool has_buckets; /* the histograms are asked for, not only what follows from them */
 };
 
 /* Each makes one answer, to be freed by the caller; NULL when memory has run out. */
@@ -25,7 +28,8 @@ cJSON *report_status(const struct report_source *from);  /* the server, its sock
 cJSON *report_stats(const struct report_source *from);   /* the same, with every worker and app */
 cJSON *report_workers(const struct report_source *from); /* {"workers":[...]} */
 cJSON *report_apps(const struct report_source *from);    /* {"applications":{...}} */
-cJSON *report_config(const struct report_source *from);  /* what is in force, defaults included */
+cJSON *report_quarantine(const struct report_source *from); /* {"quarantine":[...]} */
+cJSON *report_config(const struct report_source *from); /* what is in force, defaults included */
 
 /* One app, as under its name in report_apps, with its name and module; NULL when there is none of
  * that name too. */

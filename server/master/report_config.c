@@ -28,6 +28,9 @@ static const struct key {
     KEY(SECONDS, write_timeout),  KEY(SIZE, max_head),          KEY(SIZE, max_target),
     KEY(COUNT, max_headers),      KEY(BYTES, max_body),         KEY(COUNT, max_connections),
     KEY(SIZE, stack_size),        KEY(SWITCH, server_header),
+    KEY(SECONDS, request_timeout), KEY(COUNT, quarantine_after), KEY(SECONDS, quarantine_time),
+    KEY(COUNT, max_requests),     KEY(BYTES, max_memory),       KEY(COUNT, recycle_jitter),
+    KEY(SWITCH, record_queries),
 #undef KEY
     /* clang-format on */
 };
@@ -101,6 +104,8 @@ static cJSON *app_object(const struct config_app *app)
 
     put_text(object, "module", app->module);
     put_text(object, "mount", app->mount);
+    cJSON_AddNumberToObject(object, "request_timeout",
+                            (double)app->request_timeout / (double)NS_PER_SEC);
     listens = cJSON_AddArrayToObject(object, "listen");
     for (size_t i = 0; i < app->listen_count; i++)
         cJSON_AddItemToArray(listens, cJSON_CreateString(app->listens[i]));

@@ -1,7 +1,9 @@
-/* restart.c: a rolling restart: every worker is replaced by one that is made as it was. */
+/* restart.c: a rolling restart: every worker, or one of them, is replaced by one that is made as it
+ * was. */
 #include "master/restart.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -56,40 +58,96 @@ void restart_end(struct master *master, enum outcome outcome, const char *reason
     action_end(master, outcome, reason, more);
 }
 
+/* ---- the orders ---- */
+
+struct restart {
+    struct master *master;
+    bool is_of_one; /* of the following one only */
+    unsigned id;
+    uint64_t incarnation;
+};
+
+static bool concerns(const struct worker *worker, void *arg)
+{
+    const struct restart *restart = arg;
+
+    return !restart->is_of_one ||
+           (worker->id == restart->id && worker->incarnation == restart->incarnation);
+}
+
 static void on_end(enum roll_end end, const char *reason, void *arg)
 {
-    restart_end(arg, restart_outcome(end), reason);
+    struct restart *restart = arg;
+    struct master *master = restart->master;
+
+    free(restart);
+    restart_end(master, restart_outcome(end), reason);
 }
 
 static void on_begin(void *arg)
 {
-    action_say_begin(arg);
+    action_say_begin(((const struct restart *)arg)->master);
+}
+
+static int begin_roll(const struct restart *what, unsigned at_once)
+{
+    struct restart *restart = malloc(sizeof(*restart));
+    const struct roll_order order = {
+        .edition = what->master->edition,
+        .at_once = at_once,
+        .concerns = concerns,
+        .on_begin = on_begin,
+        .on_end = on_end,
+        .arg = restart,
+    };
+
+    if (restart == NULL)
+        return -1;
+    *restart = *what;
+    if (roll_begin(what->master, &order) == 0)
+        return 0;
+    free(restart);
+    return -1;
+}
+
+static enum action_start begin(const struct restart *what, unsigned at_once, const char *name,
+                               const struct action_listener *listener, const char **detail_out)
+{
+    struct master *master = what->master;
+    enum action_start begun;
+
+    if (!roll_has_slot(master)) {
+        *detail_out = "there is no slot for a replacement: max_workers is reached";
+        return ACTION_FAILED;
+    }
+    begun = action_begin(master, ACTION_RESTART, listener, detail_out, "%s", name);
+    if (begun != ACTION_BEGUN)
+        return begun;
+    if (begin_roll(what, at_once) != 0) {
+        action_abandon(master);
+        *detail_out = "memory has run out";
+        return ACTION_FAILED;
+    }
+    log_info("%s: %u at a time", name, at_once);
+    return ACTION_BEGUN;
 }
 
 enum action_start action_restart(struct master *master, unsigned at_once,
                                  const struct action_listener *listener, const char **detail_out)
 {
-    struct roll_order order = {
-        .edition = master->edition,
-        .at_once = at_once > 0 ? at_once : master->config->max_unavailable,
-        .on_begin = on_begin,
-        .on_end = on_end,
-        .arg = master,
-    };
-    enum action_start begun;
+    return begin(&(struct restart){.master = master},
+                 at_once > 0 ? at_once : master->config->max_unavailable,
+                 "a restart of the workers", listener, detail_out);
+}
 
-    if (!pool_has_free_slot(master->pool) && pool_count(master->pool, SEAT_DRAINING) == 0) {
-        *detail_out = "there is no slot for a replacement: max_workers is reached";
-        return ACTION_FAILED;
-    }
-    begun = action_begin(master, ACTION_RESTART, listener, detail_out, "a restart of the workers");
-    if (begun != ACTION_BEGUN)
-        return begun;
-    if (roll_begin(master, &order) != 0) {
-        action_abandon(master);
-        *detail_out = "memory has run out";
-        return ACTION_FAILED;
-    }
-    log_info("restarting the workers, %u at a time", order.at_once);
-    return ACTION_BEGUN;
+enum action_start action_restart_worker(struct master *master, const struct worker *worker,
+                                        const struct action_listener *listener,
+                                        const char **detail_out)
+{
+    const struct restart what = {
+        .master = master, .is_of_one = true, .id = worker->id, .incarnation = worker->incarnation};
+    char worker_name[POOL_NAME_MAX], name[64];
+
+    snprintf(name, sizeof(name), "a restart of %s", pool_name(worker, worker_name));
+    return begin(&what, 1, name, listener, detail_out);
 }

@@ -48,8 +48,9 @@ static void say(const struct roll *roll, const char *step, const struct worker *
 /* In the receipt: what became of a replacement. */
 static void note(const struct roll *roll, const struct worker *worker, const char *reason)
 {
+    struct receipt *receipt = roll->master->action.receipt;
     struct receipt_worker *entry =
-        receipt_worker(roll->master->action.receipt, worker->id, worker->incarnation);
+        receipt != NULL ? receipt_worker(receipt, worker->id, worker->incarnation) : NULL;
 
     if (entry == NULL)
         return;
@@ -68,8 +69,8 @@ static void end(struct roll *roll, enum roll_end how, const char *reason)
 
     master->roll = NULL;
     for (size_t i = 0; i < roll->count; i++)
-        if (roll->olds[i].replacement != NULL)
-            pool_drain(roll->olds[i].replacement);
+        if (roll->olds[i].replacement != NULL && roll->olds[i].replacement->is_extra)
+            pool_drain(roll->olds[i].replacement); /* else it has the place of one that died */
     event_del(&roll->begin);
     free(roll->olds);
     free(roll);
@@ -221,7 +222,8 @@ static void step(struct roll *roll)
             return;
         }
     }
-    if (count_starting(roll) == 0 && next_old(roll) == NULL && are_all_gone(roll))
+    if (count_starting(roll) == 0 && next_old(roll) == NULL &&
+        (roll->order.is_brief || are_all_gone(roll)))
         end(roll, roll->is_late ? ROLL_LATE : ROLL_DONE, NULL);
 }
 
@@ -242,6 +244,8 @@ static void drain(struct roll *roll, struct worker *worker)
             roll->order.on_last(roll->order.arg);
         pool_send(worker, &(struct message){.type = MESSAGE_LAST_CALL});
     }
+    if (roll->order.on_drain != NULL)
+        roll->order.on_drain(worker, roll->order.arg);
     pool_drain(worker);
     say(roll, "draining", worker);
 }
@@ -326,6 +330,13 @@ bool roll_on_gone(struct master *master, const struct worker *worker, const char
     }
     step(roll);
     return is_replaced;
+}
+
+/* What holds one without an action is routine, and gives way to actions. */
+bool roll_has_slot(const struct master *master)
+{
+    return pool_has_free_slot(master->pool) || pool_count(master->pool, SEAT_DRAINING) > 0 ||
+           master->roll != NULL;
 }
 
 void roll_stop(struct master *master, const char *reason)

@@ -3,6 +3,7 @@
 #include "master/routes.h"
 
 #include <event2/buffer.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +11,16 @@
 #include "base/clock.h"
 #include "base/stats.h"
 #include "master/history.h"
+#include "master/incidents.h"
+#include "master/inquiry.h"
 #include "master/master.h"
 #include "master/metrics.h"
 #include "master/orders.h"
 #include "master/pool.h"
 #include "master/report.h"
+#include "master/rest.h"
+#include "master/starting.h"
+#include "master/worker_answer.h"
 
 struct route;
 typedef void route_serve(struct call *call, const struct route *route);
@@ -22,7 +28,7 @@ typedef cJSON *route_report(const struct report_source *from);
 
 struct route {
     enum evhttp_cmd_type method;
-    const char *path; /* '*' stands for one segment: call->argument */
+    const char *path; /* '*' stands for one segment, '#' for a number: call->argument */
     const char *keys; /* what the body may have; NULL: it is not looked at */
     route_serve *serve;
     route_report *report;             /* for serve_report */
@@ -30,7 +36,8 @@ struct route {
     const char *summary;
 };
 
-static route_serve serve_index, serve_report, serve_app, serve_deploys, serve_deploy, serve_metrics;
+static route_serve serve_index, serve_report, serve_app, serve_deploys, serve_deploy, serve_metrics,
+    serve_worker, serve_incidents;
 
 #define GET  EVHTTP_REQ_GET
 #define POST EVHTTP_REQ_POST
@@ -39,12 +46,16 @@ static route_serve serve_index, serve_report, serve_app, serve_deploys, serve_de
 static const struct route routes[] = {
     {GET,  "/v1",                 NULL,  serve_index,   NULL,           NULL, "this list"},
     {GET,  "/v1/status",          NULL,  serve_report,  report_status,  NULL, "the server, its sockets, which applications"},
-    {GET,  "/v1/stats",           NULL,  serve_report,  report_stats,   NULL, "the same with every worker and application"},
+    {GET,  "/v1/stats",           NULL,  serve_report,  report_stats,   NULL, "the same with every worker and application; ?buckets=1: and the histograms of times"},
     {GET,  "/v1/workers",         NULL,  serve_report,  report_workers, NULL, "the workers"},
+    {GET,  "/v1/workers/#",       NULL,  serve_worker,  NULL,           NULL, "one worker by its slot: its requests, and how the last one there ended"},
+    {GET,  "/v1/stacks",          NULL,  NULL,          NULL,           inquiry_serve, "each request that waits, and in which calls; ?worker=ID, ?app=NAME: of these only"},
+    {GET,  "/v1/incidents",       NULL,  serve_incidents, NULL,         NULL, "the last abnormal ends of workers, oldest first"},
     {GET,  "/v1/apps",            NULL,  serve_report,  report_apps,    NULL, "the applications"},
     {GET,  "/v1/apps/*",          NULL,  serve_app,     NULL,           NULL, "one application"},
     {GET,  "/v1/deploys",         NULL,  serve_deploys, NULL,           NULL, "the receipts of deployments, oldest first; ?limit=N: the last N"},
     {GET,  "/v1/deploys/*",       NULL,  serve_deploy,  NULL,           NULL, "one receipt, by its number"},
+    {GET,  "/v1/quarantine",      NULL,  serve_report,  report_quarantine, NULL, "the routes that are answered 503 since they killed workers"},
     {GET,  "/v1/config",          NULL,  serve_report,  report_config,  NULL, "the configuration in force"},
     {GET,  "/metrics",            NULL,  serve_metrics, NULL,           NULL, "figures for Prometheus"},
     {POST, "/v1/apps/reload",     "apps " ORDERS_CANARY_KEYS, NULL, NULL, orders_reload_all, "deploy the modules of {\"apps\":[...]}, or of all; streams"},
@@ -53,7 +64,12 @@ static const struct route routes[] = {
     {POST, "/v1/config/reload",   "",                         NULL, NULL, orders_reconfigure, "read the configuration again and roll the workers onto it; streams"},
     {POST, "/v1/upgrade",         "binary",                   NULL, NULL, orders_upgrade,    "become a new binary, in place; streams until the exec"},
     {POST, "/v1/workers/restart", "max_unavailable",          NULL, NULL, orders_restart,    "replace every worker; streams"},
+    {POST, "/v1/workers/*/restart", "",                       NULL, NULL, orders_restart_worker, "replace one worker; streams"},
+    {POST, "/v1/workers/*/kill",  "",                         NULL, NULL, orders_kill_worker, "end one worker at once, with all it has begun"},
     {POST, "/v1/workers/scale",   "workers by",               NULL, NULL, orders_scale,      "{\"workers\":N} or {\"by\":N}, or as ?workers=N"},
+    {POST, "/v1/drain",           "",                         NULL, NULL, orders_drain,      "take no connections any more, finish what runs, live on; streams"},
+    {POST, "/v1/resume",          "",                         NULL, NULL, orders_resume,     "take connections again, where it did before; streams"},
+    {POST, "/v1/quarantine/lift", "app path",                 NULL, NULL, orders_lift,       "serve routes again: those of {\"app\":...,\"path\":...}, or all"},
     {POST, "/v1/deploys/cancel",  "",                         NULL, NULL, orders_cancel,     "give the running deployment up"},
     {POST, "/v1/logs/reopen",     "",                         NULL, NULL, orders_reopen,     "open the log files anew"},
     {POST, "/v1/shutdown",        "graceful",                 NULL, NULL, orders_shutdown,   "stop; {\"graceful\":false}: at once"},
@@ -66,7 +82,7 @@ static const struct route routes[] = {
 
 static bool path_matches(const char *pattern, const char *path, char argument[64])
 {
-    size_t before = strcspn(pattern, "*"), length;
+    size_t before = strcspn(pattern, "*#"), length;
 
     if (pattern[before] == '\0')
         return strcmp(pattern, path) == 0;
@@ -74,6 +90,8 @@ static bool path_matches(const char *pattern, const char *path, char argument[64
         return false;
     length = strcspn(path + before, "/");
     if (length == 0 || length >= 64 || strcmp(pattern + before + 1, path + before + length) != 0)
+        return false;
+    if (pattern[before] == '#' && strspn(path + before, "0123456789") != length)
         return false;
     memcpy(argument, path + before, length);
     argument[length] = '\0';
@@ -153,21 +171,47 @@ static struct stats *gather(const struct master *master, struct report_source *s
     if (stats == NULL)
         return NULL;
     stats->server.is_stopping = master->is_stopping;
+    stats->server.is_drained = rest_is_on(master);
     stats->server.target = pool_target(master->pool);
+    stats->server.start_failures = starting_failures(master->pool);
     source_out->stats = stats;
     source_out->config = master->config;
     source_out->listeners = master->edition->listeners;
     source_out->pool = master->pool;
+    source_out->quarantines = master->quarantines;
+    source_out->has_buckets = false;
     return stats;
 }
 
 static void serve_report(struct call *call, const struct route *route)
 {
+    char *buckets = call_query(call, "buckets");
     struct report_source source;
     struct stats *stats = gather(call->master, &source);
 
+    source.has_buckets = buckets != NULL && strcmp(buckets, "1") == 0;
+    free(buckets);
     call_answer(call, HTTP_OK, stats == NULL ? NULL : route->report(&source));
     stats_free(stats);
+}
+
+static void serve_worker(struct call *call, const struct route *route)
+{
+    struct report_source source;
+    struct stats *stats = gather(call->master, &source);
+
+    (void)route;
+    if (stats != NULL)
+        worker_answer(call, &source);
+    else
+        call_answer(call, HTTP_OK, NULL);
+    stats_free(stats);
+}
+
+static void serve_incidents(struct call *call, const struct route *route)
+{
+    (void)route;
+    call_answer(call, HTTP_OK, incidents_report(call->master->incidents));
 }
 
 static void serve_app(struct call *call, const struct route *route)

@@ -196,7 +196,9 @@ void service_describe(struct service *service, const struct stats *stats, unsign
     for (size_t i = 0; i < stats->worker_count; i++)
         if (stats->workers[i].is_accepting)
             workers++;
-    length = (size_t)snprintf(text, sizeof(text), "%u worker%s", workers, workers == 1 ? "" : "s");
+    length = (size_t)snprintf(text, sizeof(text), "%s%u worker%s",
+                              stats->server.is_drained ? "drained: takes no connections; " : "",
+                              workers, workers == 1 ? "" : "s");
     for (size_t i = 0; i < stats->app_count; i++) {
         size_t room = sizeof(text) - length;
         size_t more = (size_t)snprintf(text + length, room, ", %s %" PRIu64, stats->apps[i].name,

@@ -1,11 +1,9 @@
-/* sites.c: libdw reads the staged file, for as long as one question takes.
+/* sites.c: the staged file is read for as long as one question takes (dwarf_names.h).
  *
  * Nothing is looked up before somebody asks. What a file says of itself is only shown, so whatever
  * is odd about it costs no more than a name. */
 #include "master/sites.h"
 
-#include <dwarf.h>
-#include <elfutils/libdwfl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,68 +12,14 @@
 #include <sys/stat.h>
 
 #include "master/build.h"
+#include "master/dwarf_names.h"
 #include "master/pool.h"
 
 /* ---- one file ---- */
 
 #define FILE_SIZE_MAX ((off_t)64 << 20)
 
-struct place {
-    const char *function; /* NULL: not known */
-    const char *file;     /* NULL: not known */
-    int line;
-    uint64_t into; /* bytes from the beginning of the function */
-};
-
-/* The function that the source names there, which may have been inlined. */
-static const char *function_of(Dwfl_Module *module, Dwarf_Addr address)
-{
-    Dwarf_Addr bias;
-    Dwarf_Die *unit = dwfl_module_addrdie(module, address, &bias), *scopes = NULL;
-    int count = unit ? dwarf_getscopes(unit, address - bias, &scopes) : 0;
-    const char *name = NULL;
-
-    for (int i = 0; i < count && !name; i++) {
-        int tag = dwarf_tag(&scopes[i]);
-
-        if (tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine)
-            name = dwarf_diename(&scopes[i]);
-    }
-    free(scopes);
-    return name;
-}
-
-static void find_line(Dwfl_Module *module, Dwarf_Addr address, struct place *place)
-{
-    Dwfl_Line *line = dwfl_module_getsrc(module, address);
-    const char *path = line ? dwfl_lineinfo(line, NULL, &place->line, NULL, NULL, NULL) : NULL;
-    const char *slash = path ? strrchr(path, '/') : NULL;
-
-    place->file = slash ? slash + 1 : path;
-}
-
-static void find_place(Dwfl_Module *module, uint64_t offset, struct place *place)
-{
-    GElf_Addr bias;
-    GElf_Sym symbol;
-    GElf_Off into = 0;
-    const char *name, *in_source;
-
-    if (!dwfl_module_getelf(module, &bias))
-        return;
-    name = dwfl_module_addrinfo(module, bias + offset, &into, &symbol, NULL, NULL, NULL);
-    /* A name before this address, of something that ends before it too, is no answer. */
-    if (name && name[0] && (symbol.st_size == 0 || into < symbol.st_size)) {
-        place->function = name;
-        place->into = into;
-    }
-    find_line(module, bias + offset, place);
-    in_source = function_of(module, bias + offset);
-    if (in_source)
-        place->function = in_source;
-}
-
-static char *write_place(const struct place *place, uint64_t offset)
+static char *write_place(const struct dwarf_name *place, uint64_t offset)
 {
     char *text = NULL;
     int length;
@@ -91,15 +35,6 @@ static char *write_place(const struct place *place, uint64_t offset)
     return length < 0 ? NULL : text;
 }
 
-/* No file but the staged one is looked for: no separate debug information, no server of it. */
-static int find_no_other(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
-                         const char *path, const char *link, GElf_Word checksum, char **found_out)
-{
-    (void)module, (void)data, (void)name, (void)base;
-    (void)path, (void)link, (void)checksum, (void)found_out;
-    return -1;
-}
-
 /* The master does this itself: what would keep it too long from its workers is told as a number. */
 static bool is_too_large(const char *path)
 {
@@ -110,28 +45,20 @@ static bool is_too_large(const char *path)
 
 static char *look_up(const char *path, uint64_t offset)
 {
-    static const Dwfl_Callbacks callbacks = {.section_address = dwfl_offline_section_address,
-                                             .find_debuginfo = find_no_other};
-    struct place place = {0};
-    Dwfl *dwfl = is_too_large(path) ? NULL : dwfl_begin(&callbacks);
-    Dwfl_Module *module = NULL;
+    struct dwarf_file *file = is_too_large(path) ? NULL : dwarf_file_open(path);
+    struct dwarf_name names[DWARF_NAMES_MAX] = {{.function = NULL}};
     char *text;
 
-    if (dwfl) {
-        module = dwfl_report_offline(dwfl, "module", path, -1);
-        dwfl_report_end(dwfl, NULL, NULL);
-    }
-    if (module)
-        find_place(module, offset, &place);
-    text = write_place(&place, offset);
-    if (dwfl)
-        dwfl_end(dwfl); /* the names were its */
+    if (file && dwarf_names_at(file, offset, 0, names) == 0)
+        names[0] = (struct dwarf_name){.function = NULL};
+    text = write_place(&names[0], offset);
+    dwarf_file_close(file); /* the names were its */
     return text;
 }
 
 /* ---- what was asked before ---- */
 
-#define KEPT 128
+#define KEPT 256
 
 struct answer {
     dev_t device; /* of the file: a path may come again, that of a descriptor above all */
@@ -171,14 +98,34 @@ static void keep(const struct stat *file, uint64_t offset, const char *text)
                               .text = strdup(text)};
 }
 
+static bool look_at(const char *path, struct stat *file_out)
+{
+    return stat(path, file_out) == 0 && S_ISREG(file_out->st_mode);
+}
+
+const char *site_known(const char *staged_path, uint64_t offset)
+{
+    struct stat file;
+
+    return look_at(staged_path, &file) ? find_kept(&file, offset) : NULL;
+}
+
+void site_keep(const char *staged_path, uint64_t offset, const char *text)
+{
+    struct stat file;
+
+    if (look_at(staged_path, &file))
+        keep(&file, offset, text);
+}
+
 char *site_name(const char *staged_path, uint64_t offset)
 {
     const char *known;
     struct stat file;
     char *text;
 
-    if (stat(staged_path, &file) == -1 || !S_ISREG(file.st_mode))
-        return write_place(&(struct place){0}, offset);
+    if (!look_at(staged_path, &file))
+        return write_place(&(struct dwarf_name){.function = NULL}, offset);
     known = find_kept(&file, offset);
     if (known)
         return strdup(known);

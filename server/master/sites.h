@@ -12,6 +12,11 @@ struct pool;
  * The latest answers are kept. To be freed; NULL when memory has run out. */
 char *site_name(const char *staged_path, uint64_t offset);
 
+/* The same without looking anything up: what was asked before, or was given here. Borrowed until the
+ * next call of any of these; NULL: it is not known. */
+const char *site_known(const char *staged_path, uint64_t offset);
+void site_keep(const char *staged_path, uint64_t offset, const char *text);
+
 /* The staged file of a generation that some worker still has, or NULL. Borrowed. */
 const char *site_path(struct pool *pool, unsigned app, uint64_t generation);
 

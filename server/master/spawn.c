@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/trace.h"
 #include "master/signals.h"
 
 static void take_lower(int fd, int from, int *lowest)
@@ -111,6 +112,7 @@ static void be_child(const void *arg)
     prctl(PR_SET_NAME, spawn->title);
     log_set_role(spawn->role);
     settle_log(spawn);
+    signal(TRACE_SIGNAL, SIG_IGN); /* until the worker can answer: it would kill */
     signals_reset();
     if (spawn->first != NULL)
         status = spawn->first(spawn->arg);

@@ -68,6 +68,8 @@ static const struct field head_fields[] = {
     F(succession, BIG, retry_in),
     F(succession, BIG, until),
     F(succession, BOOL, was_ready),
+    F(succession, INT, start_failures),
+    F(succession, TEXT, last_failure),
     {NULL, INT, 0},
 };
 
@@ -104,7 +106,9 @@ static const struct field worker_fields[] = {
     F(succession_worker, BOOL, was_ready),   F(succession_worker, BOOL, is_asked),
     F(succession_worker, BOOL, is_replaced), F(succession_worker, BOOL, has_lost_connections),
     F(succession_worker, BOOL, is_reaped),   F(succession_worker, BOOL, is_late),
-    F(succession_worker, TEXT, refusal),     {NULL, INT, 0},
+    F(succession_worker, BOOL, is_hung),     F(succession_worker, BOOL, has_answered),
+    F(succession_worker, INT, hang_state),   F(succession_worker, TEXT, refusal),
+    F(succession_worker, TEXT, hang),        {NULL, INT, 0},
 };
 
 static const struct field hold_fields[] = {

@@ -41,12 +41,12 @@ struct succession_hold {
 };
 
 struct succession_worker { /* struct worker */
-    int id, pid, state, link, status;
+    int id, pid, state, link, status, hang_state;
     uint64_t incarnation, spawned_at, ready_at, drained_at, drain_limit, suspected_at;
     uint64_t due_in; /* ns until its timer fires; 0: it is not armed */
     bool is_extra, is_current, was_ready, is_asked, is_replaced, has_lost_connections, is_reaped,
-        is_late;
-    char *refusal;
+        is_late, is_hung, has_answered;
+    char *refusal, *hang;
 };
 
 struct succession {
@@ -77,6 +77,8 @@ struct succession {
     int target, held_back, owed, failures, brief; /* of the pool */
     uint64_t retry_in, until;
     bool was_ready;
+    int start_failures; /* those that are shown */
+    char *last_failure;
 
     struct succession_listener *listeners;
     size_t listener_count;

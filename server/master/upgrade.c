@@ -22,6 +22,7 @@
 #include "master/examination.h"
 #include "master/heir.h"
 #include "master/history.h"
+#include "master/incidents.h"
 #include "master/master.h"
 #include "master/pool.h"
 #include "master/program_file.h"
@@ -35,6 +36,7 @@
 #define LOOK         (2 * NS_PER_MS)
 #define QUIET_WITHIN (500 * NS_PER_MS) /* for the control API's answers: then they are cut off */
 #define SENT_WITHIN  (2 * NS_PER_SEC)  /* for the links: then the upgrade is given up */
+#define TOLD_WITHIN  (6 * NS_PER_SEC)  /* for names in stories, a little more than they take */
 
 struct upgrade {
     struct master *master;
@@ -169,7 +171,8 @@ static void look(struct upgrade *upgrade)
         snprintf(reason, sizeof(reason), "%s does not take what was sent to it",
                  pool_name(behind, name));
         give_up(upgrade, OUTCOME_FAILED, reason);
-    } else if (behind != NULL || (!is_quiet(master) && passed < QUIET_WITHIN)) {
+    } else if (behind != NULL || (!is_quiet(master) && passed < QUIET_WITHIN) ||
+               (incidents_are_pending(master->incidents) && passed < TOLD_WITHIN)) {
         timer_arm(&upgrade->timer, LOOK);
     } else if (changed_file(upgrade) != NULL) {
         snprintf(reason, sizeof(reason), "%s was changed while it was checked",
@@ -271,7 +274,7 @@ static const char *obstacle(const struct master *master, const char *binary)
         return "the binary has to be named by an absolute path";
     if (!master->is_ready)
         return "the server is starting";
-    if (!pool_has_free_slot(master->pool) && pool_count(master->pool, SEAT_DRAINING) == 0)
+    if (!roll_has_slot(master))
         return "there is no slot for a replacement: max_workers is reached";
     return NULL;
 }

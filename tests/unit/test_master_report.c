@@ -105,6 +105,7 @@ static void stats_has_the_names_that_operators_know(void **state)
         "connections.closed",
         "requests.total",
         "requests.active",
+        "requests.overdue",
         "sockets",
         "workers.0.id",
         "workers.0.incarnation",
@@ -115,6 +116,7 @@ static void stats_has_the_names_that_operators_know(void **state)
         "workers.0.requests",
         "workers.0.delta_requests",
         "workers.0.exceptions",
+        "workers.0.overdue",
         "workers.0.rss",
         "workers.0.last_spawn",
         "workers.0.respawn_count",
@@ -125,6 +127,7 @@ static void stats_has_the_names_that_operators_know(void **state)
         "applications.hello.requests",
         "applications.hello.active",
         "applications.hello.exceptions",
+        "applications.hello.overdue",
         "applications.hello.responses.2xx",
         "applications.hello.bytes_in",
         "applications.hello.latency.count",
@@ -290,6 +293,7 @@ static void the_configuration_has_every_key_of_the_file(void **state)
     c->board.config.max_head = 32768;
     c->board.config.keep = 10;
     c->board.config.fallback = FALLBACK_LAST_GOOD;
+    c->board.apps[1].request_timeout = 2500 * NS_PER_MS;
     json = reread(c, report_config);
     for (const struct config_key *key = config_server_keys; key->name != NULL; key++)
         find(json, key->name);
@@ -297,7 +301,10 @@ static void the_configuration_has_every_key_of_the_file(void **state)
     assert_number(json, "max_head", 32768);
     assert_number(json, "keep", 10);
     assert_text(json, "fallback", "last-good");
+    for (const struct config_key *key = config_app_keys; key->name != NULL; key++)
+        find(find(json, "app.echo"), key->name);
     assert_text(json, "app.echo.mount", "/echo");
+    assert_number(json, "app.echo.request_timeout", 2.5);
     assert_text(json, "listen.0.address", "127.0.0.1:8080");
     cJSON_Delete(json);
 }

@@ -3,7 +3,6 @@
 #include "master/sites.h"
 
 #include <fcntl.h>
-#include <link.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "place_case.h"
+
 static const int line = __LINE__ + 2;
 
 static __attribute__((noinline)) int here(int n)
@@ -22,32 +23,17 @@ static __attribute__((noinline)) int here(int n)
     return n * 3;
 }
 
-static int first(struct dl_phdr_info *info, size_t size, void *base)
-{
-    (void)size;
-    *(uintptr_t *)base = info->dlpi_addr;
-    return 1;
-}
-
-static uint64_t offset_of(int (*function)(int))
-{
-    uintptr_t base = 0;
-
-    dl_iterate_phdr(first, &base);
-    return (uintptr_t)function - base;
-}
-
 /* Optimised code has several lines at a function's first address. */
 static void a_place_has_function_file_and_line(void **state)
 {
-    char *name = site_name("/proc/self/exe", offset_of(here)), *again;
+    char *name = site_name("/proc/self/exe", place_offset(here)), *again;
     int found = 0;
 
     (void)state;
     assert_int_equal(here(1), 3);
     assert_int_equal(sscanf(name, "here (test_master_sites.c:%d)", &found), 1);
     assert_in_range(found, line, line + 3);
-    again = site_name("/proc/self/exe", offset_of(here)); /* from memory */
+    again = site_name("/proc/self/exe", place_offset(here)); /* from memory */
     assert_string_equal(again, name);
     free(name);
     free(again);
@@ -89,7 +75,7 @@ static int copy(char *path, size_t size, size_t *length_out)
 
 static void odd_files_have_no_names_but_do_no_harm(void **state)
 {
-    uint64_t offset = offset_of(here);
+    uint64_t offset = place_offset(here);
     char path[64];
     size_t length;
     int fd = copy(path, sizeof path, &length);

@@ -50,8 +50,14 @@ static void fill(struct succession *s)
     s->apps[1] = (struct succession_app){strdup("hello"), strdup("/hello.so"), 0, 13};
     s->crew = calloc(2, sizeof(*s->crew));
     s->crew[0] = (struct succession_worker){.id = 1, .pid = 20, .link = -1, .is_reaped = true};
-    s->crew[1] = (struct succession_worker){
-        .id = 0, .pid = 21, .link = 9, .incarnation = 4, .refusal = strdup("why")};
+    s->crew[1] = (struct succession_worker){.id = 0,
+                                            .pid = 21,
+                                            .link = 9,
+                                            .incarnation = 4,
+                                            .refusal = strdup("why"),
+                                            .is_hung = true,
+                                            .has_answered = true,
+                                            .hang_state = 'T'};
     s->holds = calloc(1, sizeof(*s->holds));
     s->holds[0] = (struct succession_hold){.worker = 1, .build = 0, .state = 2, .asked_at = 99};
     s->receipts = cJSON_Parse("[{\"deploy\":1}]");
@@ -100,6 +106,8 @@ static void test_round_trip(void **state)
     assert_true(to.crew[0].is_reaped);
     assert_true(to.crew[1].incarnation == 4);
     assert_string_equal(to.crew[1].refusal, "why");
+    assert_true(to.crew[1].has_answered);
+    assert_int_equal(to.crew[1].hang_state, 'T');
     assert_int_equal(to.holds[0].worker, 1);
     assert_true(to.holds[0].asked_at == 99);
     assert_int_equal(cJSON_GetArraySize(to.receipts), 1);
