@@ -115,7 +115,7 @@ $(BUILD)/bin/reeve: $(MAIN_OBJECTS) $(ROOM_OBJECTS)
 	$(link-server) $(LTO_LINK) $(EXPORT) $(LIBS)
 
 $(BUILD)/bin/reevectl: $(CLI_OBJECTS) $(call room,base)
-	$(link-server) $(LIBS)
+	$(link-server) $(LIBS) -lncursesw -ltinfo
 
 # apps/NAME/*.c becomes apps/NAME.so; tests/apps/NAME, modules that only tests load, likewise.
 $(BUILD)/%.so: $$(call objects,$$(wildcard $$*/*.c))
@@ -220,9 +220,9 @@ format: deps-check ## Format all C files in place
 # ---- what must be installed -----------------------------------------------------------------------------------------
 
 NEED_BUILD := gcc libc6-dev make curl pkg-config libevent-dev libhttp-parser-dev libcjson-dev libconfuse-dev \
-              libelf-dev libdw-dev libmd-dev libsystemd-dev
+              libelf-dev libdw-dev libmd-dev libsystemd-dev libncurses-dev
 NEED_CHECK := $(NEED_BUILD) libcmocka-dev bats bats-support bats-assert bats-file parallel jq wrk nghttp2-client \
-              nginx-light netcat-openbsd iproute2 procps util-linux python3 valgrind systemd \
+              nginx-light netcat-openbsd iproute2 procps util-linux python3 python3-pyte valgrind systemd \
               clang clang-format libclang-rt-14-dev cppcheck shellcheck
 NEED_ALL   := $(NEED_CHECK) lighttpd
 

@@ -19,15 +19,24 @@ const struct command commands[] = {
     {"status",     "",          0, 0,  COMPLETES_NOTHING, 0,
      "is it running, where, with which applications", NULL, run_status},
     {"stats",      "",          0, 0,  COMPLETES_NOTHING, 0,
-     "every figure of the server, its workers and applications",
+     "every figure of the server, workers and applications",
      "Read from the scoreboard: it works while every worker hangs. Counters only grow,\n"
      "across respawns too.", run_stats},
+    {"top",        "",          0, 0,  COMPLETES_NOTHING, TAKES(OPTION_INTERVAL),
+     "the same, live: workers, applications, longest requests",
+     "Fills the terminal until `q`; `?` tells the keys. Rates and percentiles are of\n"
+     "the time between two looks.", run_top},
     {"workers",    "",          0, 0,  COMPLETES_NOTHING, 0,
      "the worker processes", NULL, run_workers},
     {"apps",       "",          0, 0,  COMPLETES_NOTHING, 0,
      "the applications, and what old code is held by", NULL, run_apps},
-    {"show",       "APP|N",     1, 1,  COMPLETES_APPS,    0,
-     "one application by generation; deployment N in full", NULL, run_show},
+    {"show",       "APP|N|worker ID", 1, 2, COMPLETES_APPS, 0,
+     "an application; deployment N; a worker's requests",
+     "An application by generation, deployment N in full, or the requests that a\n"
+     "worker runs and has run last, also of one that hangs or was killed.", run_show},
+    {"incidents",  "[N]",       0, 1,  COMPLETES_NOTHING, 0,
+     "workers that crashed, hung or were killed; N in full",
+     "The last 32: which request it was, and in which code.", run_incidents},
     {"config",     "",          0, 0,  COMPLETES_NOTHING, 0,
      "the configuration in force, defaults included",
      "Durations are in seconds, sizes in bytes.", run_config},
@@ -58,8 +67,30 @@ const struct command commands[] = {
      "Before it is decided nothing has changed; a canary, and a configuration that\n"
      "some workers have already, is taken back. A restart ends where it is. A start\n"
      "and an upgrade cannot be given up.", run_cancel},
+    {"stacks",     "[ID]",      0, 1,  COMPLETES_NOTHING, 0,
+     "the requests that wait, by the code they wait in",
+     "Of all workers, or of the one with that ID, such as 0. Nobody is held up by it.\n"
+     "The server's own calls are left out; -j has them.", run_stacks},
+    {"worker",     "kill|restart ID", 2, 2, COMPLETES_NOTHING, TAKES(OPTION_NO_WAIT),
+     "end or replace one worker process",
+     "ID is 0, or 0.3 for that incarnation and no later one. `restart` is as that of\n"
+     "all: the new worker is ready before the old one drains. `kill` ends it now:\n"
+     "what it has begun is lost, and a new one is started." WAITS, run_worker},
     {"scale",      "N|+N|-N",   1, 1,  COMPLETES_NOTHING, 0,
      "how many workers there shall be", NULL, run_scale},
+    {"lift",       "[APP [PATH]]", 0, 2, COMPLETES_APPS, TAKES(OPTION_ALL),
+     "serve routes again that are quarantined",
+     "A route that killed quarantine_after workers within quarantine_time is answered\n"
+     "503 for as long; `reevectl status` lists them. Lifted is what refuses PATH, or\n"
+     "every route of APP, or with --all of every application.", run_lift},
+    {"drain",      "",          0, 0,  COMPLETES_NOTHING, TAKES(OPTION_NO_WAIT),
+     "take the server out of rotation, and let it live on",
+     "New connections are refused, running requests are finished, for at most\n"
+     "drain_timeout; then there are no workers. `reevectl resume` opens it again." WAITS, run_drain},
+    {"resume",     "",          0, 0,  COMPLETES_NOTHING, TAKES(OPTION_NO_WAIT),
+     "take connections again, where it did before the drain",
+     "The verdict comes when as many workers as are wanted are ready. When an address\n"
+     "is taken meanwhile, or no worker gets ready, the server stays drained." WAITS, run_resume},
     {"stop",       "",          0, 0,  COMPLETES_NOTHING, TAKES(OPTION_NOW),
      "stop the server, and wait until it is gone",
      "Running requests are finished first, for at most drain_timeout.", run_stop},

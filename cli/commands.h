@@ -54,11 +54,14 @@ const struct command *command_nearest(const char *name);
 /* ---- the verbs, by file ---- */
 
 command_run run_status, run_stats, run_workers, run_apps, run_config, run_version; /* ask.c */
-command_run run_show, run_history, run_app_names;
+command_run run_show, run_history, run_incidents, run_stacks, run_app_names;
 command_run run_scale, run_reopen, run_stop, run_cancel, run_check; /* act.c */
 command_run run_reload, run_rollback, run_restart, run_upgrade;     /* deploy.c */
-command_run run_help;                                               /* help.c */
-command_run run_completion;                                         /* completion.c */
+command_run run_drain, run_resume, run_worker;
+command_run run_top;        /* top.c */
+command_run run_lift;       /* lift.c */
+command_run run_help;       /* help.c */
+command_run run_completion; /* completion.c */
 
 /* How a verb (NULL: reevectl itself) is called, for somebody who got it wrong. */
 void help_usage(FILE *to, const struct command *command);

@@ -66,7 +66,7 @@ static void print_overview(void)
         if (c->summary == NULL)
             continue;
         snprintf(form, sizeof form, "%s %s", c->name, c->arguments);
-        printf("  %-21s %s\n", form, c->summary);
+        printf("  %-22s %s\n", form, c->summary);
     }
     printf("\nOptions:\n");
     print_options(TAKES_ALWAYS);

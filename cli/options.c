@@ -25,7 +25,7 @@ const struct option options[OPTION_COUNT] = {
     [OPTION_VERSION] = {"version", 'V', KIND_FLAG,     NULL,   NULL, 0, 0, false, "the version"},
 
     [OPTION_ALL]    = {"all",    0, KIND_FLAG, NULL, NULL, 0, 0, true,
-                       "every application, as without APP"},
+                       "every application"},
     [OPTION_CONFIG] = {"config", 0, KIND_FLAG, NULL, NULL, 0, TAKES(OPTION_ALL) | TAKES(OPTION_CANARY), true,
                        "the configuration instead: read anew and checked\n"
                        "whole, then the workers roll onto it"},
@@ -50,6 +50,8 @@ const struct option options[OPTION_COUNT] = {
                         "return as soon as it has begun"},
     [OPTION_NOW]     = {"now",     0, KIND_FLAG,   NULL,   NULL, 0, 0, false,
                         "cut running requests off"},
+    [OPTION_INTERVAL] = {"interval", 0, KIND_DURATION, "TIME", NULL, 0, 0, false,
+                         "between two looks, from 100ms on (by default 1s)"},
 };
 /* clang-format on */
 

@@ -26,6 +26,7 @@ enum option_id {
     OPTION_LIMIT,
     OPTION_NO_WAIT,
     OPTION_NOW,
+    OPTION_INTERVAL,
     OPTION_COUNT
 };
 

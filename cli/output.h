@@ -26,6 +26,10 @@ struct output {
     void (*app)(const struct report *report);
     void (*config)(const struct report *report);
     void (*history)(const struct report *report);
+    void (*incidents)(const struct report *report);
+    void (*incident)(const struct report *report);
+    void (*worker)(const struct report *report);
+    void (*stacks)(const struct report *report);
     void (*receipt)(const struct report *report);
     /* A line of an action that runs, its last one, and that no more will come. */
     void (*progress)(const struct report *line, struct screen *screen);

@@ -40,6 +40,16 @@ void text_print_output(const cJSON *app);
 /* "root", "SIGHUP", or "-": the server itself. */
 const char *text_requester(const cJSON *receipt, char *text, size_t size);
 
+/* Functions, the innermost first, a line each: text_incident.c. `last_object`: the file that the
+ * frame before was in, or "". */
+void text_print_backtrace(const cJSON *backtrace);
+void text_print_frame(const cJSON *frame, const char *last_object);
+
+/* ---- what is quarantined: text_quarantine.c ---- */
+
+/* "quarantine" of /v1/status as a table; nothing when it is empty. */
+void text_print_quarantine(const cJSON *quarantine);
+
 /* ---- the members of output_text ---- */
 
 void text_status(const struct report *report); /* text_tables.c */
@@ -47,7 +57,11 @@ void text_stats(const struct report *report);
 void text_workers(const struct report *report);
 void text_apps(const struct report *report);
 void text_app(const struct report *report);
-void text_history(const struct report *report);                       /* text_history.c */
+void text_history(const struct report *report);   /* text_history.c */
+void text_incidents(const struct report *report); /* text_incident.c */
+void text_incident(const struct report *report);
+void text_worker(const struct report *report);
+void text_stacks(const struct report *report);                        /* text_stacks.c */
 void text_receipt(const struct report *report);                       /* text_receipt.c */
 void text_verdict(const struct report *line, struct screen *screen);  /* text_verdict.c */
 void text_progress(const struct report *line, struct screen *screen); /* text_progress.c */

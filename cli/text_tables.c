@@ -16,10 +16,25 @@ static void print_server(const cJSON *json)
            cJSON_IsTrue(json_at(json, "stopping")) ? ", stopping" : "");
 }
 
+static void print_drained(const cJSON *json)
+{
+    double left = json_number(json, "processes.draining");
+
+    if (!cJSON_IsTrue(json_at(json, "is_drained")))
+        return;
+    text_label("drained");
+    printf("%stakes no connections%s; ", human_colour(stdout, COLOUR_YELLOW),
+           human_colour(stdout, COLOUR_NONE));
+    if (left > 0)
+        printf("%.0f worker%s finish%s\n", left, left == 1 ? "" : "s", left == 1 ? "es" : "");
+    else
+        printf("`reevectl resume` opens it again\n");
+}
+
 static void print_sockets(const cJSON *json)
 {
+    const char *label = cJSON_IsTrue(json_at(json, "is_drained")) ? "closed" : "listening";
     const cJSON *socket;
-    const char *label = "listening";
 
     cJSON_ArrayForEach (socket, json_at(json, "sockets")) {
         text_label(label);
@@ -63,6 +78,49 @@ static void print_workers_line(const cJSON *json)
     putchar('\n');
 }
 
+/* Workers that fail to start, again and again. */
+static void print_starting(const cJSON *json)
+{
+    double missing = json_number(json, "missing"), failures = json_number(json, "failures");
+    double seconds = json_number(json, "next_try_in");
+
+    if (json == NULL)
+        return;
+    text_label("");
+    if (missing > 0)
+        printf("%s%.0f worker%s %s missing%s: ", human_colour(stdout, COLOUR_RED), missing,
+               missing == 1 ? "" : "s", missing == 1 ? "is" : "are",
+               human_colour(stdout, COLOUR_NONE));
+    else
+        printf("none is missing now, but ");
+    if (failures == 1)
+        printf("the last start failed, ");
+    else
+        printf("the last %.0f starts failed, ", failures);
+    if (seconds > 0)
+        printf("the next one is tried in %.1f s", seconds);
+    else if (missing > 0)
+        printf("the next one is being tried");
+    else
+        printf("and the latest have to prove themselves");
+    if (json_at(json, "last") != NULL) {
+        printf("; ");
+        human_print_line(stdout, json_text(json, "last"));
+    }
+    putchar('\n');
+}
+
+static void print_incidents(const cJSON *json)
+{
+    double count = json_number(json, "incidents");
+
+    if (count == 0)
+        return;
+    text_label("incidents");
+    printf("%s%.0f%s; `reevectl incidents` tells of %s\n", human_colour(stdout, COLOUR_YELLOW),
+           count, human_colour(stdout, COLOUR_NONE), count == 1 ? "it" : "them");
+}
+
 static void print_traffic(const cJSON *json)
 {
     char a[32], b[32], c[32];
@@ -93,8 +151,11 @@ static void print_app_list(const cJSON *json)
 static void print_summary(const cJSON *json)
 {
     print_server(json);
+    print_drained(json);
     print_sockets(json);
     print_workers_line(json);
+    print_starting(json_at(json, "starting"));
+    print_incidents(json);
     print_traffic(json);
 }
 
@@ -102,6 +163,7 @@ void text_status(const struct report *report)
 {
     print_summary(report->json);
     print_app_list(report->json);
+    text_print_quarantine(json_at(report->json, "quarantine"));
 }
 
 /* ---- tables ---- */
@@ -166,13 +228,15 @@ static void add_figures(struct table *table, const cJSON *app)
     text_cell_count(table, app, "responses.4xx", COLOUR_NONE);
     text_cell_count(table, app, "responses.5xx", COLOUR_RED);
     text_cell_count(table, app, "exceptions", COLOUR_RED);
+    text_cell_count(table, app, "overdue", COLOUR_YELLOW);
     text_cell_bytes(table, app, "bytes_out");
     text_cell_seconds(table, app, "latency.max");
     text_cell_seconds(table, app, "latency.p50");
     text_cell_seconds(table, app, "latency.p99");
 }
 
-#define FIGURES ">REQUESTS|>ACTIVE|?>2XX|?>3XX|?>4XX|>5XX|?>EXCEPTIONS|?>SENT|?>MAX|>P50|>P99"
+#define FIGURES \
+    ">REQUESTS|>ACTIVE|?>2XX|?>3XX|?>4XX|>5XX|?>EXCEPTIONS|?>OVERDUE|?>SENT|?>MAX|>P50|>P99"
 
 static void print_apps(const cJSON *json)
 {

@@ -54,9 +54,15 @@ static void print_success(const cJSON *receipt, const char *verdict, int workers
         printf("the new configuration is in force");
     else if (json_is(receipt, "kind", "upgrade"))
         printf("the new binary runs");
+    else if (json_is(receipt, "kind", "drain"))
+        printf("drained");
+    else if (json_is(receipt, "kind", "resume"))
+        printf("takes connections again");
     else if (strcmp(verdict, "live") == 0)
         printf("%slive%s in %d worker%s", human_colour(stdout, COLOUR_GREEN),
                human_colour(stdout, COLOUR_NONE), workers, plural(workers));
+    else if (strncmp(json_text(receipt, "action"), "a restart of worker ", 20) == 0)
+        printf("%s is replaced", json_text(receipt, "action") + strlen("a restart of "));
     else
         printf("all workers are replaced");
 }
@@ -78,6 +84,8 @@ static void print_failure(const cJSON *line, const char *verdict)
 
     if (reason[0] == '\0')
         reason = json_text(line, "receipt.reason");
+    if (reason[0] == '\0' && json_is(line, "receipt.kind", "drain"))
+        reason = "it is drained, but running requests were cut off at drain_timeout";
     if (reason[0] == '\0' && strcmp(verdict, "timed out") == 0)
         reason = "it is done, but running requests were cut off";
     text_coloured(COLOUR_RED, verdict[0] == '\0' ? "ended with a verdict unknown here" : verdict);
