@@ -227,7 +227,7 @@ EOF
 @test "the reference itself is a configuration that passes, also with every default written out" {
     sed "s|build/apps|$APPS|" "$TOP/etc/reeve.conf" >"$CONFIG"
     run -0 "$REEVE" -t -c "$CONFIG"
-    sed -i -E -e 's/^# ([a-z_]+ = )/\1/' -e 's/^    # ((name|backlog|mount|listen) = )/    \1/' "$CONFIG"
+    sed -i -E -e 's/^# ([a-z_]+ = )/\1/' -e 's/^    # ((name|backlog|mount|listen|request_timeout) = )/    \1/' "$CONFIG"
     grep -q '^workers = auto' "$CONFIG"
     run -0 "$REEVE" -t -c "$CONFIG"
     assert_output "$CONFIG: ok"

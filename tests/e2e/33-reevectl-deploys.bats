@@ -559,7 +559,7 @@ completed() {
 
 @test "completion knows verbs, their options, which of those have a value, and applications" {
     fake <<<'{"*":[{"json":{"applications":{"hello":{},"help":{},"echo":{}}}}]}'
-    assert_equal "$(completed re)" 'reload restart reopen'
+    assert_equal "$(completed re)" 'reload restart resume reopen'
     assert_equal "$(completed ro)" rollback
     assert_equal "$(completed reload --c)" '--config --canary'
     assert_equal "$(completed reload --m)" '--max-errors --max-latency --min-requests'

@@ -108,6 +108,7 @@ serving() { is_equal "$1" eval 'worker_pids | wc -l'; }
     build_numbered "$DIR/n.so" 1
     start_reeve <<EOF
 workers = 1
+quarantine_after = 0
 app "n" { module = "$DIR/n.so" }
 EOF
     for _ in $(seq 14); do curl -sS --max-time 20 -o /dev/null "$URL/?crash" 2>/dev/null || true; done

@@ -385,7 +385,9 @@ refuses() {
 }
 
 @test "one with another scoreboard, or of another form of the state, says so in its check" {
-    local state='"format":1,"protocol":1,"nonce":"n","control":"c","action":"a","board_fd":4'
+    local protocol state
+    protocol=$(sed -n 's/^#define CHANNEL_PROTOCOL //p' "$TOP/server/base/channel.h")
+    state="\"format\":1,\"protocol\":$protocol,\"nonce\":\"n\",\"control\":\"c\",\"action\":\"a\",\"board_fd\":4"
     truncate -s 64K "$DIR/board"
     check() {
         echo "{$1}" >"$DIR/document"
@@ -395,7 +397,7 @@ refuses() {
     assert_output '{"nonce":"n","refusal":"its scoreboard has another layout: stop the server and start the new one"}'
     run -1 check "${state/\"format\":1/\"format\":99}"
     assert_output --partial 'stop the server and start the new one'
-    run -1 check "${state/\"protocol\":1/\"protocol\":99}"
+    run -1 check "${state/\"protocol\":$protocol/\"protocol\":99}"
     assert_output --partial 'does not understand the workers'
 }
 
