@@ -341,6 +341,64 @@ def deploys(bench):
               " somebody else used the machine)")
 
 
+# ---- even load ----
+
+
+def sockets_of(pid):
+    count = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:")
+        except OSError:
+            pass
+    return count
+
+
+def even_row(bench, name):
+    """Long-lived clients come one by one while others keep the workers busy: how many does each worker get?"""
+    server, count = bench.yard.get(name), 100 if bench.is_quick else 400
+    if not server:
+        return None
+    url = server.urls["hello"]
+    workers = server.pids()[1:]
+    before = [sockets_of(pid) for pid in workers]
+    clients = []
+    with ending(start_wrk(bench.folder, url, 16, 60)), ending(start_wrk(bench.folder, url, 4, 60, is_closing=True)):
+        time.sleep(0.5)
+        busy = [sockets_of(pid) for pid in workers]
+        for _ in range(count):
+            clients += open_clients(url, 1, ask_for(url))
+            time.sleep(0.002)
+    time.sleep(0.5)
+    got = [sockets_of(pid) - was for pid, was in zip(workers, before)]
+    close_all(clients)
+    ratio = max(got) / max(min(got), 1)
+    bar = bench.bar("even load: most / least", ratio, 1.25) if name.startswith("reeve") else ""
+    return [name, "  ".join(map(str, [b - a for a, b in zip(before, busy)])), "  ".join(map(str, got)), f"{ratio:.2f}", bar]
+
+
+def even(bench):
+    print("four workers, with 16 kept connections and 4 of one request each at full speed; then the long-lived ones come:")
+    rows = [even_row(bench, name) for name in ("reeve, four", "nginx, four")]
+    table(["server", "before", "long-lived, by worker", "most/least", "bar"], [row for row in rows if row])
+
+
+# ---- beside another build ----
+
+
+def beside(bench):
+    """What did a change cost? Ratios to another build, turn by turn."""
+    if not bench.yard.get("reeve, beside"):
+        return
+    for title, what, options in (("hello, depth 1", "hello", {}), ("hello, depth 16", "hello", {"depth": 16}),
+                                 ("a new connection for each request", "close", {"is_closing": True})):
+        servers = bench.yard.having(what, "reeve", "reeve, beside")
+        costs = take_turns(servers, what, bench.rounds, folder=bench.folder, seconds=bench.seconds,
+                           connections=CONNECTIONS, **options)
+        each = ratios(costs["reeve"], costs["reeve, beside"])
+        print(f"{title}: this build {statistics.median(each):.3f} x the other ({min(each):.2f}-{max(each):.2f})")
+
+
 # ---- coroutines ----
 
 
@@ -366,5 +424,7 @@ ALL = {
     "waiting": (waiting, "10,000 sleeping requests, 10,000 idle connections, and hello's latency meanwhile"),
     "reload": (reload, "requests lost and latency while builds are deployed under load"),
     "deploys": (deploys, "latency at half load with a deployment a second"),
+    "even": (even, "long-lived connections over four workers, beside nginx"),
+    "beside": (beside, "CPU a request beside another build of reeve, $REEVE_BESIDE"),
     "switch": (switch, "a coroutine switch, in nanoseconds"),
 }

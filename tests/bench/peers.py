@@ -137,11 +137,11 @@ def file_urls(prefix=""):
 # ---- reeve ----------------------------------------------------------------------------------------------------------
 
 
-def start_reeve(folder, www, hello=None):
+def start_reeve(folder, www, hello=None, workers=1, build=None):
     """With all bundled apps that are measured, or with `hello`, a module, alone."""
-    build, port = build_folder(), free_port()
+    build, port = build or build_folder(), free_port()
     apps = os.path.join(build, "apps")
-    text = f"""workers = 1
+    text = f"""workers = {workers}
 control = "{folder}/control.sock"
 state_dir = "{folder}/state"
 keep_alive = 10m
@@ -161,6 +161,16 @@ app "sleep" {{ module = "{apps}/sleep.so" mount = "/sleep" }}
     return server
 
 
+def start_beside(folder, www):
+    """Another build of reeve, a former one say."""
+    build = os.environ.get("REEVE_BESIDE")
+    if not build:
+        raise Missing("REEVE_BESIDE names no build folder to compare with")
+    server = start_reeve(folder, www, build=os.path.abspath(build))
+    server.name = "reeve, beside"
+    return server
+
+
 # ---- peers ----------------------------------------------------------------------------------------------------------
 
 
@@ -177,14 +187,14 @@ def start_limit_closing(folder, www):
     return Server("limit", folder, [binary, str(port), "close"], port, {"close": "/"})
 
 
-def start_nginx(folder, www):
+def start_nginx(folder, www, workers=1):
     port, hello = free_port(), HELLO.replace("\n", "\\n")
     user = "user root;" if os.geteuid() == 0 else ""  # the temporary folder is closed to others
     temp = "\n    ".join(f"{kind}_temp_path {folder}/{kind};"
                          for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     conf = write(os.path.join(folder, "nginx.conf"), f"""{user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log stderr error;
 events {{ worker_connections 16384; }}
@@ -255,10 +265,15 @@ STARTERS = {
     "limit": start_limit,
     "limit, closing": start_limit_closing,
     "reeve": start_reeve,
+    "reeve, four": lambda folder, www: start_reeve(folder, www, workers=4),
+    "nginx, four": lambda folder, www: start_nginx(folder, www, workers=4),
+    "reeve, beside": start_beside,
     "nginx": start_nginx,
     "lighttpd": start_lighttpd,
     "h2o": start_h2o,
 }
+# Those of the tables that compare servers with each other.
+ORDINARY = ["limit", "limit, closing", "reeve", "nginx", "lighttpd", "h2o"]
 NEEDED = {"limit", "limit, closing", "reeve"}  # of the others, those that are missing are named and left out
 
 
@@ -287,5 +302,5 @@ class Yard:
 
     def having(self, what, *names):
         """Those of the named (or all) that are here and serve `what`."""
-        servers = [self.get(name) for name in names or STARTERS]
+        servers = [self.get(name) for name in names or ORDINARY]
         return [server for server in servers if server and what in server.urls]
