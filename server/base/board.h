@@ -14,33 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/count.h"
 #include "base/flight.h"
 #include "base/histogram.h"
 #include "base/holder.h"
 #include "base/quarantine.h"
 #include "base/trace.h"
-
-/* A counter: only grows; or a gauge, where its comment says so. */
-typedef _Atomic uint64_t board_count;
-
-static inline void board_add(board_count *c, uint64_t n)
-{
-    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
-                          memory_order_relaxed);
-}
-static inline void board_sub(board_count *c, uint64_t n)
-{
-    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) - n,
-                          memory_order_relaxed);
-}
-static inline void board_set(board_count *c, uint64_t v)
-{
-    atomic_store_explicit(c, v, memory_order_relaxed);
-}
-static inline uint64_t board_get(const board_count *c)
-{
-    return atomic_load_explicit(c, memory_order_relaxed);
-}
 
 /* What one worker did for one app, or for one generation of it. */
 struct board_column {

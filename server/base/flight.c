@@ -6,25 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t get(const _Atomic uint64_t *cell)
-{
-    return atomic_load_explicit(cell, memory_order_relaxed);
-}
-
 /* ---- writing ---- */
 
 void flight_open(struct flight_recorder *recorder, struct flight_table *table, uint64_t incarnation)
 {
-    uint64_t high = get(&table->high);
+    uint64_t high = board_get(&table->high);
 
     memset(recorder, 0, sizeof *recorder);
     recorder->table = table;
-    flight_set(&table->incarnation, 0);
+    board_set(&table->incarnation, 0);
     atomic_thread_fence(memory_order_release);
     for (uint64_t i = 0; i < high && i < FLIGHT_ROWS; i++)
-        flight_set(&table->rows[i].phase, FLIGHT_NONE);
-    flight_set(&table->high, 0);
-    flight_set(&table->unrecorded, 0);
+        board_set(&table->rows[i].phase, FLIGHT_NONE);
+    board_set(&table->high, 0);
+    board_set(&table->unrecorded, 0);
     atomic_store_explicit(&table->incarnation, incarnation, memory_order_release);
 }
 
@@ -33,12 +28,12 @@ struct flight_row *flight_new_row(struct flight_recorder *recorder)
     struct flight_table *table = recorder->table;
 
     if (recorder->high < FLIGHT_ROWS) {
-        flight_set(&table->high, recorder->high + 1);
+        board_set(&table->high, recorder->high + 1);
         return &table->rows[recorder->high++];
     }
     if (recorder->tail != recorder->head)
         return &table->rows[recorder->ended[recorder->head++ % FLIGHT_ROWS]];
-    flight_set(&table->unrecorded, get(&table->unrecorded) + 1);
+    board_set(&table->unrecorded, board_get(&table->unrecorded) + 1);
     return NULL;
 }
 
@@ -59,9 +54,9 @@ void flight_wait(struct flight_row *row, uint64_t call, uint64_t site, uint64_t 
 {
     if (!row)
         return;
-    flight_set(&row->call, call);
-    flight_set(&row->site, site);
-    flight_set(&row->phase_at, now);
+    board_set(&row->call, call);
+    board_set(&row->site, site);
+    board_set(&row->phase_at, now);
     atomic_store_explicit(&row->phase, FLIGHT_WAITING, memory_order_release);
 }
 
@@ -69,8 +64,8 @@ void flight_resume(struct flight_row *row, uint64_t now)
 {
     if (!row)
         return;
-    flight_set(&row->phase_at, now);
-    flight_set(&row->phase, FLIGHT_RUNNING);
+    board_set(&row->phase_at, now);
+    board_set(&row->phase, FLIGHT_RUNNING);
 }
 
 /* ---- reading ---- */
@@ -81,22 +76,22 @@ void flight_resume(struct flight_row *row, uint64_t now)
 static void copy_row(const struct flight_row *row, struct flight *out)
 {
     uint64_t phase = atomic_load_explicit(&row->phase, memory_order_acquire);
-    uint64_t what = get(&row->what);
+    uint64_t what = board_get(&row->what);
 
-    *out = (struct flight){.id = get(&row->id),
+    *out = (struct flight){.id = board_get(&row->id),
                            .app = what & UINT32_MAX,
-                           .generation = get(&row->generation),
+                           .generation = board_get(&row->generation),
                            .method = what >> 32,
-                           .begun_at = get(&row->begun_at),
+                           .begun_at = board_get(&row->begun_at),
                            .phase = phase,
-                           .phase_at = get(&row->phase_at)};
+                           .phase_at = board_get(&row->phase_at)};
     if (out->phase_at < out->begun_at)
         out->phase_at = out->begun_at;
     else if (out->phase == FLIGHT_WAITING) {
-        out->call = get(&row->call);
-        out->site = get(&row->site);
+        out->call = board_get(&row->call);
+        out->site = board_get(&row->site);
     } else if (out->phase == FLIGHT_ENDED)
-        out->status = get(&row->status);
+        out->status = board_get(&row->status);
     memcpy(out->path, row->path, sizeof out->path);
     out->path[sizeof out->path - 1] = '\0';
 }
@@ -111,7 +106,7 @@ static bool read_row(const struct flight_row *row, struct flight *out)
             continue;
         copy_row(row, out);
         atomic_thread_fence(memory_order_acquire);
-        if (get(&row->turn) == turn)
+        if (board_get(&row->turn) == turn)
             return out->phase > FLIGHT_NONE && out->phase < FLIGHT_PHASES;
     }
     return false;
@@ -136,7 +131,7 @@ static int compare(const void *one, const void *two)
 int flight_list_read(struct flight_list *list, const struct flight_table *table,
                      uint64_t incarnation)
 {
-    uint64_t high = get(&table->high);
+    uint64_t high = board_get(&table->high);
 
     memset(list, 0, sizeof *list);
     if (high > FLIGHT_ROWS || incarnation == 0 ||
@@ -155,7 +150,7 @@ int flight_list_read(struct flight_list *list, const struct flight_table *table,
         list->in_flight += item->phase != FLIGHT_ENDED;
         list->count++;
     }
-    list->unrecorded = high > 0 ? get(&table->unrecorded) : 0;
+    list->unrecorded = high > 0 ? board_get(&table->unrecorded) : 0;
     qsort(list->items, list->count, sizeof list->items[0], compare);
     return 0;
 }

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/count.h"
+
 #define FLIGHT_ROWS \
     4096u                /* a power of two; more requests in flight are not recorded, but counted */
 #define FLIGHT_KEPT 32u  /* of them for those that ended last, at least */
@@ -105,11 +107,6 @@ const char *flight_phase_name(uint64_t phase); /* "running" */
 
 /* ---- the inline part ---- */
 
-static inline void flight_set(_Atomic uint64_t *cell, uint64_t value)
-{
-    atomic_store_explicit(cell, value, memory_order_relaxed);
-}
-
 /* One that was never used, or as the last resort the one that ended longest ago; NULL. */
 struct flight_row *flight_new_row(struct flight_recorder *recorder);
 /* Behind the path, which has `length` bytes. */
@@ -130,13 +127,13 @@ static inline struct flight_row *flight_begin(struct flight_recorder *recorder,
     if (!row)
         return NULL;
     turn = atomic_load_explicit(&row->turn, memory_order_relaxed) | 1;
-    flight_set(&row->turn, turn);
+    board_set(&row->turn, turn);
     atomic_thread_fence(memory_order_release);
-    flight_set(&row->id, start->id);
-    flight_set(&row->what, start->method << 32 | start->app);
-    flight_set(&row->generation, start->generation);
-    flight_set(&row->begun_at, start->begun_at);
-    flight_set(&row->phase, FLIGHT_RUNNING);
+    board_set(&row->id, start->id);
+    board_set(&row->what, start->method << 32 | start->app);
+    board_set(&row->generation, start->generation);
+    board_set(&row->begun_at, start->begun_at);
+    board_set(&row->phase, FLIGHT_RUNNING);
     /* A compiler that knows how long it can be would write a copy in place, which is slower. */
     __asm__("" : "+r"(length));
     memcpy(row->path, start->path, length);
@@ -152,8 +149,8 @@ static inline void flight_end(struct flight_recorder *recorder, struct flight_ro
 {
     if (!row)
         return;
-    flight_set(&row->status, status);
-    flight_set(&row->phase_at, now);
+    board_set(&row->status, status);
+    board_set(&row->phase_at, now);
     atomic_store_explicit(&row->phase, FLIGHT_ENDED, memory_order_release);
     recorder->ended[recorder->tail++ % FLIGHT_ROWS] = (uint32_t)(row - recorder->table->rows);
 }

@@ -4,19 +4,9 @@
 
 #include <string.h>
 
-static uint64_t get(const _Atomic uint64_t *cell)
-{
-    return atomic_load_explicit(cell, memory_order_relaxed);
-}
-
-static void set(_Atomic uint64_t *cell, uint64_t value)
-{
-    atomic_store_explicit(cell, value, memory_order_relaxed);
-}
-
 bool quarantine_covers(const struct quarantine_entry *entry, const char *path)
 {
-    if (get(&entry->is_prefix))
+    if (board_get(&entry->is_prefix))
         return strncmp(entry->path, path, strnlen(entry->path, sizeof entry->path)) == 0;
     return strncmp(entry->path, path, sizeof entry->path) == 0;
 }
@@ -28,17 +18,17 @@ static uint64_t remaining_of(const struct quarantine_entry *entry, uint64_t app,
                              uint64_t generation, const char *path, uint64_t now)
 {
     uint64_t until = atomic_load_explicit(&entry->until, memory_order_acquire);
-    bool is_it = until > now && get(&entry->app) == app && get(&entry->generation) == generation &&
-                 quarantine_covers(entry, path);
+    bool is_it = until > now && board_get(&entry->app) == app &&
+                 board_get(&entry->generation) == generation && quarantine_covers(entry, path);
 
     atomic_thread_fence(memory_order_acquire);
-    return is_it && get(&entry->until) == until ? until - now : 0;
+    return is_it && board_get(&entry->until) == until ? until - now : 0;
 }
 
 uint64_t quarantine_remaining(struct quarantine *quarantine, uint64_t app, uint64_t generation,
                               const char *path, uint64_t now)
 {
-    uint64_t count = get(&quarantine->count);
+    uint64_t count = board_get(&quarantine->count);
 
     for (uint64_t i = 0; i < count && i < QUARANTINE_MOST; i++) {
         struct quarantine_entry *entry = &quarantine->entries[i];
@@ -57,10 +47,10 @@ uint64_t quarantine_remaining(struct quarantine *quarantine, uint64_t app, uint6
 
 uint64_t quarantine_count(const struct quarantine *quarantine, uint64_t now)
 {
-    uint64_t count = get(&quarantine->count), in_force = 0;
+    uint64_t count = board_get(&quarantine->count), in_force = 0;
 
     for (uint64_t i = 0; i < count && i < QUARANTINE_MOST; i++)
-        in_force += get(&quarantine->entries[i].until) > now;
+        in_force += board_get(&quarantine->entries[i].until) > now;
     return in_force;
 }
 
@@ -69,14 +59,14 @@ struct quarantine_entry *quarantine_next(struct quarantine *quarantine)
     struct quarantine_entry *next = &quarantine->entries[0];
 
     for (struct quarantine_entry *e = next; e < &quarantine->entries[QUARANTINE_MOST]; e++)
-        if (get(&e->until) < get(&next->until))
+        if (board_get(&e->until) < board_get(&next->until))
             next = e;
     return next;
 }
 
 static void unuse(struct quarantine_entry *entry)
 {
-    set(&entry->until, 0);
+    board_set(&entry->until, 0);
     atomic_thread_fence(memory_order_release);
 }
 
@@ -87,37 +77,37 @@ void quarantine_put(struct quarantine *quarantine, const struct quarantine_route
     uint64_t number = (uint64_t)(entry - quarantine->entries);
 
     unuse(entry);
-    set(&entry->app, route->app);
-    set(&entry->generation, route->generation);
-    set(&entry->is_prefix, route->is_prefix);
-    set(&entry->since, since);
-    set(&entry->kills, kills);
-    set(&entry->refused, 0);
+    board_set(&entry->app, route->app);
+    board_set(&entry->generation, route->generation);
+    board_set(&entry->is_prefix, route->is_prefix);
+    board_set(&entry->since, since);
+    board_set(&entry->kills, kills);
+    board_set(&entry->refused, 0);
     memcpy(entry->path, route->path, sizeof entry->path - 1);
     atomic_store_explicit(&entry->until, until, memory_order_release);
-    if (number >= get(&quarantine->count))
-        set(&quarantine->count, number + 1);
+    if (number >= board_get(&quarantine->count))
+        board_set(&quarantine->count, number + 1);
 }
 
 void quarantine_clear(struct quarantine *quarantine, struct quarantine_entry *entry)
 {
-    uint64_t count = get(&quarantine->count);
+    uint64_t count = board_get(&quarantine->count);
 
     unuse(entry);
-    while (count > 0 && get(&quarantine->entries[count - 1].until) == 0)
+    while (count > 0 && board_get(&quarantine->entries[count - 1].until) == 0)
         count--;
-    set(&quarantine->count, count);
+    board_set(&quarantine->count, count);
 }
 
 struct quarantine_entry *quarantine_each(struct quarantine *quarantine,
                                          struct quarantine_entry *after)
 {
     struct quarantine_entry *e = after != NULL ? after + 1 : quarantine->entries;
-    uint64_t count = get(&quarantine->count);
+    uint64_t count = board_get(&quarantine->count);
     const struct quarantine_entry *end =
         &quarantine->entries[count < QUARANTINE_MOST ? count : QUARANTINE_MOST];
 
-    while (e < end && get(&e->until) == 0)
+    while (e < end && board_get(&e->until) == 0)
         e++;
     return e < end ? e : NULL;
 }

@@ -9,11 +9,6 @@
 #include "master/master.h"
 #include "master/pool.h"
 
-static uint64_t get(const _Atomic uint64_t *cell)
-{
-    return atomic_load_explicit(cell, memory_order_relaxed);
-}
-
 static size_t at_most(uint64_t value, size_t most)
 {
     return value < most ? (size_t)value : most;
@@ -23,25 +18,25 @@ static size_t at_most(uint64_t value, size_t most)
 
 static void take_frames(struct evidence_trace *to, const struct trace *from)
 {
-    to->count = at_most(get(&from->frame_count), TRACE_FRAMES);
+    to->count = at_most(board_get(&from->frame_count), TRACE_FRAMES);
     for (size_t i = 0; i < to->count; i++) {
-        uint64_t object = get(&from->frames[i].object);
+        uint64_t object = board_get(&from->frames[i].object);
 
         to->frames[i] = (struct evidence_frame){
             .object = object < to->object_count ? (unsigned)object : TRACE_OBJECTS,
-            .offset = get(&from->frames[i].offset),
-            .function = get(&from->frames[i].function),
+            .offset = board_get(&from->frames[i].offset),
+            .function = board_get(&from->frames[i].function),
             .place = EVIDENCE_PLACES,
         };
     }
-    to->depth = get(&from->depth);
+    to->depth = board_get(&from->depth);
     if (to->depth < to->count)
         to->depth = to->count;
 }
 
 static void take_objects(struct evidence_trace *to, const struct trace *from)
 {
-    to->object_count = at_most(get(&from->object_count), TRACE_OBJECTS);
+    to->object_count = at_most(board_get(&from->object_count), TRACE_OBJECTS);
     for (size_t i = 0; i < to->object_count; i++) {
         memcpy(to->objects[i].name, from->objects[i].name, TRACE_NAME);
         to->objects[i].name[TRACE_NAME - 1] = '\0';
@@ -52,20 +47,20 @@ static void take_objects(struct evidence_trace *to, const struct trace *from)
  * end, says nothing of its end. */
 static void take_trace(struct evidence_trace *to, struct trace *from, bool is_answer)
 {
-    uint64_t kind = get(&from->kind);
+    uint64_t kind = board_get(&from->kind);
 
     atomic_store(&from->kind, TRACE_NONE); /* the next one in this slot has not had it */
     if (kind != TRACE_CRASH && (kind != TRACE_ANSWER || !is_answer))
         return;
     to->kind = kind;
-    to->signal = get(&from->signal);
-    to->code = (int)get(&from->code);
-    to->has_address = get(&from->has_address);
-    to->address = get(&from->address);
-    to->sender = get(&from->sender);
-    to->thread = get(&from->thread);
-    to->overflown = get(&from->overflown);
-    to->is_coroutine = get(&from->is_coroutine);
+    to->signal = board_get(&from->signal);
+    to->code = (int)board_get(&from->code);
+    to->has_address = board_get(&from->has_address);
+    to->address = board_get(&from->address);
+    to->sender = board_get(&from->sender);
+    to->thread = board_get(&from->thread);
+    to->overflown = board_get(&from->overflown);
+    to->is_coroutine = board_get(&from->is_coroutine);
     take_objects(to, from);
     take_frames(to, from);
 }

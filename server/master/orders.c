@@ -116,33 +116,31 @@ static int read_period(struct call *call, struct canary_rules *rules)
     return refuse_value(call, "for", "a duration up to a day, as \"30s\", or seconds");
 }
 
-static int read_errors(struct call *call, struct canary_rules *rules)
-{
-    const cJSON *item = item_of(call, "max_errors");
+/* A limit that is a number, or a text which is one in another form. */
+struct limit_form {
+    const char *key, *expected;
+    int (*parse)(const char *text, double *value_out);
+    int (*check)(double value);
+};
 
-    if (item == NULL ||
-        (cJSON_IsString(item) && judge_parse_errors(item->valuestring, &rules->max_errors) == 0))
+static int read_limit(struct call *call, const struct limit_form *form, double *limit_out)
+{
+    const cJSON *item = item_of(call, form->key);
+
+    if (item == NULL || (cJSON_IsString(item) && form->parse(item->valuestring, limit_out) == 0))
         return 0;
-    if (cJSON_IsNumber(item) && judge_check_errors(item->valuedouble) == 0) {
-        rules->max_errors = item->valuedouble;
+    if (cJSON_IsNumber(item) && form->check(item->valuedouble) == 0) {
+        *limit_out = item->valuedouble;
         return 0;
     }
-    return refuse_value(call, "max_errors", "a share, as \"1%\" or 0.01");
+    return refuse_value(call, form->key, form->expected);
 }
 
-static int read_latency(struct call *call, struct canary_rules *rules)
-{
-    const cJSON *item = item_of(call, "max_latency");
-
-    if (item == NULL ||
-        (cJSON_IsString(item) && judge_parse_factor(item->valuestring, &rules->max_latency) == 0))
-        return 0;
-    if (cJSON_IsNumber(item) && judge_check_factor(item->valuedouble) == 0) {
-        rules->max_latency = item->valuedouble;
-        return 0;
-    }
-    return refuse_value(call, "max_latency", "a factor, as \"2x\" or 2, from 1 to 1000");
-}
+static const struct limit_form errors_form = {"max_errors", "a share, as \"1%\" or 0.01",
+                                              judge_parse_errors, judge_check_errors};
+static const struct limit_form latency_form = {"max_latency",
+                                               "a factor, as \"2x\" or 2, from 1 to 1000",
+                                               judge_parse_factor, judge_check_factor};
 
 /* A whole number from `least` on; left as it is when there is none. 0, or -1: refused. */
 static int read_count(struct call *call, const char *key, double least, uint64_t *count_out)
@@ -170,8 +168,8 @@ static int read_canary(struct call *call, struct reload_order *order, struct can
         (item_of(call, "for") != NULL || item_of(call, "max_errors") != NULL ||
          item_of(call, "max_latency") != NULL || item_of(call, "min_requests") != NULL))
         return refuse_value(call, "canary", "there when \"for\" or a limit is");
-    if (read_period(call, rules) != 0 || read_errors(call, rules) != 0 ||
-        read_latency(call, rules) != 0)
+    if (read_period(call, rules) != 0 || read_limit(call, &errors_form, &rules->max_errors) != 0 ||
+        read_limit(call, &latency_form, &rules->max_latency) != 0)
         return -1;
     return read_count(call, "min_requests", 0, &rules->min_requests);
 }

@@ -9,6 +9,7 @@
 #include <ucontext.h>
 #include <unwind.h>
 
+#include "base/count.h"
 #include "base/trace.h"
 
 struct walk {
@@ -21,16 +22,6 @@ struct walk {
     const struct link_map *objects[TRACE_OBJECTS]; /* those in the trace's table */
     uintptr_t outer[TRACE_OUTER]; /* a ring of the outermost so far, by depth, behind TRACE_INNER */
 };
-
-static void set(_Atomic uint64_t *cell, uint64_t value)
-{
-    atomic_store_explicit(cell, value, memory_order_relaxed);
-}
-
-static uint64_t get(const _Atomic uint64_t *cell)
-{
-    return atomic_load_explicit(cell, memory_order_relaxed);
-}
 
 /* Counts what is wholly there: the reader is another process, maybe when this one was cut off. */
 static void publish(_Atomic uint64_t *count, uint64_t value)
@@ -124,7 +115,7 @@ static void copy_name(char to[TRACE_NAME], const char *from)
 static uint64_t index_of(struct walk *walk, const struct link_map *object)
 {
     struct trace *trace = walk->trace;
-    uint64_t count = get(&trace->object_count);
+    uint64_t count = board_get(&trace->object_count);
 
     for (uint64_t i = 0; i < count; i++)
         if (walk->objects[i] == object)
@@ -156,9 +147,9 @@ static void note(struct walk *walk, uint64_t i, uintptr_t address)
         base = (uintptr_t)found.dlfo_link_map->l_addr;
         function = function_at(address);
     }
-    set(&frame->object, object);
-    set(&frame->offset, address - base);
-    set(&frame->function, function ? function - base : 0);
+    board_set(&frame->object, object);
+    board_set(&frame->offset, address - base);
+    board_set(&frame->function, function ? function - base : 0);
 }
 
 /* `address` is within the instruction that did it, or the call. */
@@ -172,7 +163,7 @@ static void add(struct walk *walk, uintptr_t address)
     if (i >= TRACE_FRAMES)
         return;
     note(walk, i, address);
-    set(&trace->depth, i + 1);
+    board_set(&trace->depth, i + 1);
     publish(&trace->frame_count, i + 1);
 }
 
@@ -186,7 +177,7 @@ static void note_outermost(struct walk *walk)
 
         note(walk, TRACE_INNER + i, walk->outer[depth % TRACE_OUTER]);
     }
-    set(&walk->trace->depth, walk->depth);
+    board_set(&walk->trace->depth, walk->depth);
 }
 
 /* Told by the stack pointer at the call, so whatever the compiler makes of functions is the same. */

@@ -17,6 +17,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "base/trace.h"
 #include "runtime/coro.h"
 #include "runtime/stack.h"
@@ -46,31 +47,26 @@ static struct {
     sigjmp_buf way_out;     /* ... if it faults */
 } fault;
 
-static void set(_Atomic uint64_t *cell, uint64_t value)
-{
-    atomic_store_explicit(cell, value, memory_order_relaxed);
-}
-
 /* ---- the trace ---- */
 
 static void begin(struct trace *trace)
 {
     uint64_t turn = atomic_load_explicit(&trace->turn, memory_order_relaxed);
 
-    set(&trace->turn, (turn + 1) | 1);
+    board_set(&trace->turn, (turn + 1) | 1);
     atomic_thread_fence(memory_order_release);
-    set(&trace->kind, TRACE_NONE);
-    set(&trace->signal, 0);
-    set(&trace->code, 0);
-    set(&trace->address, 0);
-    set(&trace->has_address, 0);
-    set(&trace->sender, 0);
-    set(&trace->thread, 0);
-    set(&trace->overflown, 0);
-    set(&trace->is_coroutine, 0);
-    set(&trace->frame_count, 0);
-    set(&trace->depth, 0);
-    set(&trace->object_count, 0);
+    board_set(&trace->kind, TRACE_NONE);
+    board_set(&trace->signal, 0);
+    board_set(&trace->code, 0);
+    board_set(&trace->address, 0);
+    board_set(&trace->has_address, 0);
+    board_set(&trace->sender, 0);
+    board_set(&trace->thread, 0);
+    board_set(&trace->overflown, 0);
+    board_set(&trace->is_coroutine, 0);
+    board_set(&trace->frame_count, 0);
+    board_set(&trace->depth, 0);
+    board_set(&trace->object_count, 0);
 }
 
 static void end(struct trace *trace)
@@ -105,16 +101,16 @@ static bool is_sent(const siginfo_t *info)
 
 static void note_signal(struct trace *trace, const siginfo_t *info)
 {
-    set(&trace->signal, (uint64_t)info->si_signo);
-    set(&trace->code, (uint64_t)(int64_t)info->si_code);
+    board_set(&trace->signal, (uint64_t)info->si_signo);
+    board_set(&trace->code, (uint64_t)(int64_t)info->si_code);
     if (has_address(info)) {
-        set(&trace->address, (uintptr_t)info->si_addr);
-        set(&trace->has_address, 1);
+        board_set(&trace->address, (uintptr_t)info->si_addr);
+        board_set(&trace->has_address, 1);
     }
     if (is_sent(info))
-        set(&trace->sender, (uint64_t)info->si_pid);
+        board_set(&trace->sender, (uint64_t)info->si_pid);
     if (gettid() != fault.process)
-        set(&trace->thread, (uint64_t)gettid());
+        board_set(&trace->thread, (uint64_t)gettid());
 }
 
 /* Only the main thread's two kinds of stacks are known here; a thread of an application's that
@@ -130,8 +126,8 @@ static void note_overflow(struct trace *trace, const siginfo_t *info, const void
     if (is_coroutine ? !coro_is_overflow(address, sp, &size)
                      : !stack_is_overflow(fault.loop_bottom, KERNEL_GUARD, address, sp))
         return;
-    set(&trace->is_coroutine, is_coroutine);
-    set(&trace->overflown, size);
+    board_set(&trace->is_coroutine, is_coroutine);
+    board_set(&trace->overflown, size);
 }
 
 static void record(enum trace_kind kind, const siginfo_t *info, void *context)
