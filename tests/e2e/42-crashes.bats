@@ -87,6 +87,7 @@ told() {
     crash '/exit?n=3'
     named 'exited with status [13]' /exit # 1: of the leak checker, which comes last
     stop_reeve
+    cp "$LOG" "$DIR/first.log"
     rm -rf "$DIR/state"
     # More would not be told whole at once.
     begin "$1" 'hang_timeout = 1s'
@@ -104,7 +105,8 @@ told() {
 
 @test "the worker is named with request, function, file and line, static and inlined ones too: -O2 -g" {
     told full
-    says ' in trouble.so, inlined'
+    grep -qF 'age_of (trouble.c:' "$DIR/first.log"
+    grep -qF ' in trouble.so, inlined' "$DIR/first.log"
 }
 
 @test "the same without optimisation: -O0 -g" {
