@@ -58,10 +58,12 @@ override CC := clang
 endif
 
 # http-parser has no .pc file. Asked for when first used, so that `make deps` works before pkg-config is there.
-PACKAGES = libevent_core libevent_extra libcjson libconfuse libelf libdw libmd libsystemd
+PACKAGES = libevent_core libevent_extra libcjson libconfuse libelf libdw libmd libsystemd zlib
 ask      = $(or $(shell pkg-config $1 $(PACKAGES)),$(error libraries are missing: run `make deps-build`))
 LIBS     = $(eval LIBS := $$(call ask,--libs) -lhttp_parser -ldl)$(LIBS)
 INCLUDES = $(eval INCLUDES := $$(call ask,--cflags))$(INCLUDES)
+PG_LIBS     = $(shell pkg-config --libs libpq)
+PG_INCLUDES = $(eval PG_INCLUDES := $$(shell pkg-config --cflags libpq))$(PG_INCLUDES)
 
 # What each of the three kinds of code is compiled with: the server (also reevectl and the tests), and application modules,
 # which see include/ only. MODULE_* are the flags that app authors are told of (reeve.pc, include/reeve/app.h).
@@ -98,12 +100,13 @@ CLI_OBJECTS  := $(call objects,$(wildcard cli/*.c))
 modules = $(patsubst %/,$(BUILD)/%.so,$(sort $(dir $(wildcard $1/*/*.c))))
 
 PROGRAMS     := $(BUILD)/bin/reeve $(BUILD)/bin/reevectl
+LIBRARIES    := $(patsubst lib/%/,$(BUILD)/lib/libreeve-%.a,$(sort $(dir $(wildcard lib/*/*.c))))
 APPS         := $(call modules,apps)
 TEST_MODULES := $(call modules,tests/apps)
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-all: $(PROGRAMS) $(APPS) ## Build reeve, reevectl and the bundled apps into build/
+all: $(PROGRAMS) $(LIBRARIES) $(APPS) ## Build reeve, reevectl and the bundled apps into build/
 
 debug: ## Build for the debugger into build-debug/
 	@$(MAKE) BUILD=build-debug all
@@ -121,7 +124,17 @@ $(BUILD)/bin/reevectl: $(CLI_OBJECTS) $(call room,base)
 $(BUILD)/%.so: $$(call objects,$$(wildcard $$*/*.c))
 	$(SAY) LINK $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $^ $(MODULE_LINK) $(LDFLAGS)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(MODULE_LINK) $(LDFLAGS) $(filter %.a,$^) $(MODULE_LIBS)
+
+# lib/NAME/*.c becomes lib/libreeve-NAME.a: code that applications link. Those here that do:
+$(BUILD)/lib/libreeve-%.a: $$(call objects,$$(wildcard lib/$$*/*.c))
+	$(SAY) AR $@
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+PG_MODULES := $(BUILD)/apps/notes.so $(BUILD)/tests/apps/database.so
+$(PG_MODULES): $(BUILD)/lib/libreeve-pg.a
+$(PG_MODULES): MODULE_LIBS = $(PG_LIBS)
 
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.c.o $$(call rooms,$$(call room_of,$$*))
 	$(link-server) $(EXPORT) $(LIBS) -lcmocka
@@ -135,6 +148,7 @@ $(Q)mkdir -p $(@D)
 $(Q)$(CC) -o $@ $^ $(SERVER_LINK) $(LDFLAGS)
 endef
 
+$(BUILD)/obj/lib/%.o:        COMPILE = $(MODULE_COMPILE) $(PG_INCLUDES)
 $(BUILD)/obj/apps/%.o:       COMPILE = $(MODULE_COMPILE)
 $(BUILD)/obj/tests/apps/%.o: COMPILE = $(MODULE_COMPILE)
 $(BUILD)/obj/%.o:            COMPILE = $(SERVER_COMPILE) $(INCLUDES)
@@ -161,8 +175,8 @@ quote = '$(subst ','\'',$1)'
 # tests/run-checks runs the suites it is given, and ends with one line: N passed, N failed.
 CHECK = @tests/run-checks
 
-check: deps-check ## Pass every test: lint, unit and end-to-end on the release and the sanitizer build, the fuzzers' corpus
-	$(CHECK) lint unit:build e2e:build unit:build-asan e2e:build-asan fuzz:build-fuzz
+check: deps-check ## Pass every test: lint, unit and end-to-end on the sanitizer build, the core of them on the release build, too, the fuzzers' corpus
+	$(CHECK) lint unit:build core:build unit:build-asan e2e:build-asan fuzz:build-fuzz
 
 check-unit: deps-check ## Pass the unit tests
 	$(CHECK) unit:$(BUILD)
@@ -187,7 +201,7 @@ fuzzers: $(FUZZERS)
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 
-C_FILES  = $(shell find server cli include apps tests -name '*.[ch]')
+C_FILES  = $(shell find server cli include lib apps tests -name '*.[ch]')
 SCRIPTS  = $(shell grep -lIrE '^\#!.*\bbash$$' .ci etc tests) $(wildcard tests/e2e/*.bash)
 CPPCHECK = cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
            --suppress=missingIncludeSystem -j $(JOBS) --cppcheck-build-dir=$(BUILD)/cppcheck -Iinclude -Iserver \
@@ -205,7 +219,7 @@ lint-format: | deps-check
 
 lint-cppcheck: | deps-check
 	@mkdir -p $(BUILD)/cppcheck
-	@$(CPPCHECK) server cli apps
+	@$(CPPCHECK) server cli lib apps
 
 lint-shell: | deps-check
 	@shellcheck -x $(SCRIPTS)
@@ -220,11 +234,11 @@ format: deps-check ## Format all C files in place
 # ---- what must be installed -----------------------------------------------------------------------------------------
 
 NEED_BUILD := gcc libc6-dev make curl pkg-config libevent-dev libhttp-parser-dev libcjson-dev libconfuse-dev \
-              libelf-dev libdw-dev libmd-dev libsystemd-dev libncurses-dev
+              libelf-dev libdw-dev libmd-dev libsystemd-dev libncurses-dev zlib1g-dev libpq-dev
 NEED_CHECK := $(NEED_BUILD) libcmocka-dev bats bats-support bats-assert bats-file parallel jq wrk nghttp2-client \
               nginx-light netcat-openbsd iproute2 procps util-linux python3 python3-pyte valgrind systemd \
-              clang clang-format libclang-rt-14-dev cppcheck shellcheck
-NEED_ALL   := $(NEED_CHECK) lighttpd
+              clang clang-format libclang-rt-14-dev cppcheck shellcheck postgresql-15
+NEED_ALL   := $(NEED_CHECK) lighttpd libmicrohttpd-dev
 
 deps-build:
 	@.ci/need-packages $(NEED_BUILD)
@@ -243,6 +257,7 @@ run: deps-build ## Build and serve the bundled apps on 127.0.0.1:8080; Ctrl-C st
 
 BINDIR     := $(DESTDIR)$(PREFIX)/bin
 INCLUDEDIR := $(DESTDIR)$(PREFIX)/include/reeve
+LIBDIR     := $(DESTDIR)$(PREFIX)/lib
 APPDIR     := $(DESTDIR)$(PREFIX)/lib/reeve/apps
 PCDIR      := $(DESTDIR)$(PREFIX)/lib/pkgconfig
 COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -258,15 +273,18 @@ install: all ## Install into DESTDIR and PREFIX (/usr/local); a configuration th
 	install -d $(BINDIR) $(INCLUDEDIR) $(APPDIR) $(PCDIR) $(CONFDIR) $(COMPLETION) $(UNITDIR)
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 include/reeve/*.h $(INCLUDEDIR)
+	install -m 644 $(LIBRARIES) $(LIBDIR)
 	install -m 755 $(APPS) $(APPDIR)
 	install -m 644 etc/completions/reevectl.bash $(COMPLETION)/reevectl
 	$(call fill,etc/reeve.pc.in,$(PCDIR)/reeve.pc)
+	$(call fill,etc/reeve-pg.pc.in,$(PCDIR)/reeve-pg.pc)
 	$(call fill,etc/reeve.service,$(UNITDIR)/reeve.service)
 	$(call fill,etc/reeve.socket,$(UNITDIR)/reeve.socket)
 	test -e $(CONFDIR)/reeve.conf || $(call fill,etc/reeve.conf,$(CONFDIR)/reeve.conf)
 
 uninstall: ## Remove what install put there, except the configuration
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(APPDIR)/,$(notdir $(APPS))) $(PCDIR)/reeve.pc \
+	      $(PCDIR)/reeve-pg.pc $(addprefix $(LIBDIR)/,$(notdir $(LIBRARIES))) \
 	      $(COMPLETION)/reevectl $(UNITDIR)/reeve.service $(UNITDIR)/reeve.socket
 	rm -rf $(INCLUDEDIR)
 	rmdir --ignore-fail-on-non-empty $(wildcard $(APPDIR) $(dir $(APPDIR)))

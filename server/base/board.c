@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 #define BOARD_MAGIC  0x72656576u /* "reev" */
-#define BOARD_LAYOUT 3u /* to be raised when a field changes its meaning but not its size */
+#define BOARD_LAYOUT 4u /* to be raised when a field changes its meaning but not its size */
 #define ALIGNMENT    128u
 
 #define ROUND_UP(size) (((size) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
@@ -41,8 +41,12 @@ static uint32_t layout_number(void)
         sizeof(struct board_holder),
         sizeof(struct flight_row),
         sizeof(struct trace),
+        sizeof(struct job_row),
+        offsetof(struct board_app, jobs),
         offsetof(struct board_slot, flights),
         offsetof(struct board_cell, total),
+        sizeof(struct pools_row),
+        offsetof(struct board_cell, pools),
     };
     uint32_t number = BOARD_LAYOUT;
 
@@ -379,5 +383,6 @@ void board_settle(const struct board *board, unsigned worker)
         settle_column(&cell->total);
         settle_column(&cell->latest[0]);
         settle_column(&cell->latest[1]);
+        pools_settle(cell->pools);
     }
 }

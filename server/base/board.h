@@ -1,10 +1,10 @@
 /* board.h: the scoreboard, one memfd that master and workers map shared.
  *
  * The master writes the head, the app table and the seats; a slot is written by its worker alone,
- * each cell a relaxed atomic of one writer. Counters only grow, across respawns too; gauges of a
- * worker that has gone are settled by the master (board_settle). Readers take values as they are:
- * each is right by itself, two together may be a moment apart. Sparse: pages nobody touched cost
- * nothing. */
+ * each cell a relaxed atomic of one writer. One thing has several writers: the jobs of an app, which
+ * the workers claim (base/job.h). Counters only grow, across respawns too; gauges of a worker that
+ * has gone are settled by the master (board_settle). Readers take values as they are: each is right
+ * by itself, two together may be a moment apart. Sparse: pages nobody touched cost nothing. */
 #ifndef BASE_BOARD_H
 #define BASE_BOARD_H
 
@@ -18,6 +18,8 @@
 #include "base/flight.h"
 #include "base/histogram.h"
 #include "base/holder.h"
+#include "base/job.h"
+#include "base/pools.h"
 #include "base/quarantine.h"
 #include "base/trace.h"
 
@@ -48,6 +50,7 @@ struct board_holder {
 struct board_cell {
     alignas(128) board_count holders_turn; /* odd: they are being written */
     struct board_holder holders[BOARD_HOLDERS];
+    struct pools_row pools[POOLS_ROWS];
     alignas(128) struct board_column total;
     /* The two latest, in no order: board_column_of finds one. */
     struct board_column latest[2];
@@ -100,6 +103,7 @@ struct board_app {
     board_count generation; /* the committed one; 0: none yet */
     board_count reloads;    /* deployments that were committed after the first */
     board_count refusals;   /* deployments that were refused */
+    struct job_table jobs;  /* written by the workers, each what it has claimed */
 };
 
 struct board {

@@ -33,6 +33,13 @@ struct config_option {
     char *value;
 };
 
+/* When the request of a client is cancelled that has gone. */
+enum client_gone {
+    CLIENT_GONE_RESET,  /* nothing can be sent to it any more */
+    CLIENT_GONE_CLOSE,  /* ... or it has ended its side, though it may still be reading */
+    CLIENT_GONE_IGNORE, /* never */
+};
+
 struct config_app {
     char *name;   /* letters, digits, '-', '_'; at most 63 bytes */
     char *module; /* absolute path */
@@ -44,6 +51,7 @@ struct config_app {
     struct config_option *options;
     size_t option_count;
     uint64_t request_timeout; /* ns, 0: no limit; `auto` is resolved: the server's */
+    enum client_gone client_gone;
     int line;
     /* Of the scoreboard, which the app keeps by its name while configurations come and go: assigned
      * by the master. Until then its place in the configuration. */
@@ -106,6 +114,7 @@ struct config {
     uint64_t max_body;        /* 0: no limit; default 0 */
     unsigned max_connections; /* a worker; 0: as many as descriptors allow; default 0 */
     size_t stack_size;        /* of a request's coroutine; 256k; 32k..64m */
+    unsigned offload_threads; /* of a worker, at most; 4; 1..64 */
     bool server_header;       /* send "Server: reeve"; true */
 
     struct config_listen *listens;

@@ -231,6 +231,21 @@ static void set_level(struct config_reading *reading, const struct config_key *k
         complain_value(reading, key, text, line, "debug, info, warn or error");
 }
 
+static void set_client_gone(struct config_reading *reading, const struct config_key *key,
+                            void *field, const char *text, int line)
+{
+    enum client_gone *when = field;
+
+    if (strcmp(text, "reset") == 0)
+        *when = CLIENT_GONE_RESET;
+    else if (strcmp(text, "close") == 0)
+        *when = CLIENT_GONE_CLOSE;
+    else if (strcmp(text, "ignore") == 0)
+        *when = CLIENT_GONE_IGNORE;
+    else
+        complain_value(reading, key, text, line, "reset, close or ignore");
+}
+
 static void set_format(struct config_reading *reading, const struct config_key *key, void *field,
                        const char *text, int line)
 {
@@ -437,6 +452,7 @@ const struct config_key config_server_keys[] = {
     {"max_body",        "0",      "0",   "1048576g", set_bytes,         FIELD(max_body)},
     {"max_connections", "0",      "0",   "10000000", set_count,         FIELD(max_connections)},
     {"stack_size",      "256k",   "32k", "64m",      set_size,          FIELD(stack_size)},
+    {"offload_threads", "4",      "1",   "64",       set_count,         FIELD(offload_threads)},
     {"server_header",   "on",     NULL,  NULL,       set_switch,        FIELD(server_header)},
     {0},
 };
@@ -453,6 +469,7 @@ const struct config_key config_app_keys[] = {
     {"mount",  "/",  NULL, NULL, set_mount,  offsetof(struct config_app, mount)},
     {"request_timeout", "auto", "0", "1d", set_duration_or_auto,
      offsetof(struct config_app, request_timeout)},
+    {"client_gone", "reset", NULL, NULL, set_client_gone, offsetof(struct config_app, client_gone)},
     {0},
 };
 /* clang-format on */

@@ -50,6 +50,12 @@ void flight_put_query(struct flight_row *row, size_t length, const char *query, 
     row->path[length + 1 + more] = '\0';
 }
 
+void flight_lend(struct flight_row *row, bool runs)
+{
+    if (row)
+        board_set(&row->phase, runs ? FLIGHT_RUNNING : FLIGHT_WAITING);
+}
+
 void flight_wait(struct flight_row *row, uint64_t call, uint64_t site, uint64_t now)
 {
     if (!row)

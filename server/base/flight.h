@@ -82,6 +82,8 @@ void flight_wait(struct flight_row *row, uint64_t call, uint64_t site, uint64_t 
 void flight_resume(struct flight_row *row, uint64_t now);
 static inline void flight_end(struct flight_recorder *recorder, struct flight_row *row,
                               uint64_t status, uint64_t now);
+/* While the request waits, something that it began runs, or does so no more. */
+void flight_lend(struct flight_row *row, bool runs);
 
 /* ---- for whoever reports ---- */
 

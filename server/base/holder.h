@@ -16,6 +16,9 @@ enum hold_kind {
     HOLD_OTHERS,  /* of several kinds or places: what there was no row left for */
     HOLD_REQUEST, /* a request that runs */
     HOLD_INIT,    /* its init has not ended */
+    HOLD_TASK,    /* a task that runs */
+    HOLD_FUTURE,  /* a future that somebody keeps */
+    HOLD_TIMER,   /* a timer or a job by the clock */
     HOLD_STATE,   /* requests that began before a handover, and may use what it has to free */
     HOLD_KINDS
 };
@@ -28,6 +31,18 @@ enum hold_call {
     CALL_WRITE,
     CALL_FLUSH,
     CALL_SEND_FILE,
+    CALL_AWAIT,
+    CALL_SCOPE_END,
+    CALL_SEMAPHORE,
+    CALL_MUTEX,
+    CALL_CONDITION,
+    CALL_QUEUE,
+    CALL_FD,
+    CALL_CONNECT,
+    CALL_GETADDRINFO,
+    CALL_OFFLOAD,
+    CALL_CLIENT,
+    CALL_POOL,
     CALL_COUNT
 };
 

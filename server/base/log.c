@@ -79,7 +79,9 @@ int log_reopen(void)
     fd = open_path(state.path);
     if (fd < 0)
         return -1;
-    switch_to(fd);
+    /* Its number stays, since a thread may be writing a line. */
+    dup3(fd, state.fd, O_CLOEXEC);
+    close(fd);
     return 0;
 }
 

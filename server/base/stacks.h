@@ -16,16 +16,16 @@
 
 /* One that is suspended. Times are clock_ns(). */
 struct stacks_item {
-    uint64_t id;          /* of the request */
+    uint64_t id;          /* of the request; of a task that whose scope it is in, or 0 */
     uint64_t generation;  /* of the app */
     uint64_t begun_at;    /* the request; 0: not known */
     uint64_t waits_since; /* 0: not known */
     uint32_t app;         /* its column */
-    uint32_t kind;        /* enum hold_kind: a request or an init */
+    uint32_t kind;        /* enum hold_kind: a request, a task or an init */
     uint32_t method;      /* enum http_method */
     uint32_t call;        /* enum hold_call */
     uint32_t trace;       /* index of its backtrace: for the reader */
-    const char *path;     /* of the request; "": it is none */
+    const char *path;     /* of the request; a task's name; "": it is neither */
 };
 
 /* ---- for the worker ---- */

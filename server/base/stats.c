@@ -17,6 +17,12 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0; /* two cells may be a moment apart */
 }
 
+/* A moment of clock_ns() as people count: since 1970. 0 stays 0: not yet. */
+static uint64_t wall_of(const struct board *board, uint64_t at)
+{
+    return at == 0 ? 0 : board->started_wall + at - board->started_at;
+}
+
 static void times_derive(struct stats_times *t)
 {
     const struct histogram_sum *h = &t->histogram;
@@ -100,9 +106,40 @@ static void app_gather(struct stats_app *app, const struct board *board, unsigne
         times_derive(&app->latest[i].latency);
 }
 
+static void gather_jobs(struct stats_app *app, const struct board *board,
+                        const struct job_table *table, uint64_t now)
+{
+    for (size_t i = 0; i < JOB_MOST; i++) {
+        struct stats_job *job = &app->jobs[app->job_count];
+
+        if (!job_read(board, &table->rows[i], now, &job->figures))
+            continue;
+        job->name = job->figures.name;
+        job->worker = job->figures.worker;
+        job->last_begun = wall_of(board, job->figures.begun_at);
+        job->next_in = less(job->figures.due_at, now);
+        app->job_count++;
+    }
+}
+
+static void gather_pools(struct stats_app *app, const struct board *board, unsigned column)
+{
+    struct pools_list list = {0};
+
+    if (pools_gather(&list, board, column) == 0 && list.count > 0)
+        app->pools = calloc(list.count, sizeof app->pools[0]);
+    for (size_t i = 0; app->pools && i < list.count; i++) {
+        app->pools[i].figures = list.items[i];
+        app->pools[i].name = app->pools[i].figures.name;
+        app->pool_count++;
+    }
+    pools_free(&list);
+}
+
 /* The configuration's, each from its column. One that was taken out of the configuration keeps its
  * column, and what it did stays in the slots' totals. */
-static void gather_apps(struct stats *stats, const struct board *board, const struct config *config)
+static void gather_apps(struct stats *stats, const struct board *board, const struct config *config,
+                        uint64_t now)
 {
     for (size_t i = 0; i < config->app_count; i++) {
         const struct config_app *configured = &config->apps[i];
@@ -119,6 +156,8 @@ static void gather_apps(struct stats *stats, const struct board *board, const st
         app->refusals = board_get(&entry->refusals);
         app_gather(app, board, configured->column);
         holder_list_gather(&app->holders, board, configured->column);
+        gather_jobs(app, board, &entry->jobs, now);
+        gather_pools(app, board, configured->column);
         stats->app_count++;
     }
 }
@@ -137,12 +176,6 @@ static enum stats_status status_of(const struct board_seat *seat, const struct b
     if (state == SEAT_DRAINING)
         return STATS_DRAINING;
     return board_get(&slot->active) > 0 ? STATS_BUSY : STATS_IDLE;
-}
-
-/* A moment of clock_ns() as people count: since 1970. 0 stays 0: not yet. */
-static uint64_t wall_of(const struct board *board, uint64_t at)
-{
-    return at == 0 ? 0 : board->started_wall + at - board->started_at;
 }
 
 static void worker_gather(struct stats_worker *w, const struct board *board,
@@ -241,7 +274,7 @@ struct stats *stats_new(const struct board *board, const struct config *config, 
     stats->server.quarantine_refused = board_get(&board->quarantine.refused);
     gather_server(&stats->server, board);
     gather_workers(stats, board, config, now);
-    gather_apps(stats, board, config);
+    gather_apps(stats, board, config, now);
     return stats;
 }
 
@@ -249,8 +282,10 @@ void stats_free(struct stats *stats)
 {
     if (stats == NULL)
         return;
-    for (size_t i = 0; i < stats->app_count; i++)
+    for (size_t i = 0; i < stats->app_count; i++) {
         holder_list_free(&stats->apps[i].holders);
+        free(stats->apps[i].pools);
+    }
     free(stats->workers);
     free(stats->apps);
     free(stats);

@@ -29,6 +29,20 @@ struct stats_column {
     struct stats_times latency;
 };
 
+/* A periodic job. */
+struct stats_job {
+    struct job_figures figures;
+    const char *name; /* in figures */
+    uint64_t worker;  /* its id, while it is running */
+    uint64_t last_begun, next_in;
+};
+
+/* A pool, in all workers together. */
+struct stats_pool {
+    struct pools_sum figures;
+    const char *name; /* in figures */
+};
+
 struct stats_app {
     const char *name, *mount; /* the configuration's */
     uint64_t generation, reloads, refusals;
@@ -36,6 +50,10 @@ struct stats_app {
     struct stats_column latest[2]; /* the newest first */
     size_t latest_count;
     struct holder_list holders; /* of generations that take no new requests */
+    struct stats_job jobs[JOB_MOST];
+    size_t job_count;
+    struct stats_pool *pools; /* by name */
+    size_t pool_count;
 };
 
 enum stats_status { STATS_STARTING, STATS_IDLE, STATS_BUSY, STATS_DRAINING, STATS_STUCK };
@@ -120,6 +138,8 @@ extern const struct stats_table stats_worker_table;     /* of struct stats_worke
 extern const struct stats_table stats_app_table;        /* of struct stats_app */
 extern const struct stats_table stats_column_table;     /* of struct stats_column */
 extern const struct stats_table stats_generation_table; /* of struct stats_column, before those */
+extern const struct stats_table stats_job_table;        /* of struct stats_job */
+extern const struct stats_table stats_pool_table;       /* of struct stats_pool */
 extern const struct stats_table stats_times_table;      /* of struct stats_times */
 
 /* All of them, in the order in which one reads them; ends with NULL. */

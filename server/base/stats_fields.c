@@ -17,6 +17,8 @@
 #define WORKER(...) FIELD(worker, __VA_ARGS__)
 #define APP(...)    FIELD(app, __VA_ARGS__)
 #define COLUMN(...) FIELD(column, __VA_ARGS__)
+#define JOB(...)    FIELD(job, __VA_ARGS__)
+#define POOL(...)   FIELD(pool, __VA_ARGS__)
 #define TIMES(...)  FIELD(times, __VA_ARGS__)
 
 static const struct stats_field server_fields[] = {
@@ -175,6 +177,47 @@ static const struct stats_field column_fields[] = {
            .metric = "reeve_app_response_body_bytes_total"),
 };
 
+static const struct stats_field job_fields[] = {
+    JOB(TEXT, "name", name, "", "what the application calls it"),
+    JOB(SECONDS, "period", figures.period, "seconds", "from one beat to the next"),
+    JOB(COUNT, "runs", figures.runs, "runs", "begun", .metric = "reeve_job_runs_total"),
+    JOB(COUNT, "failures", figures.failures, "runs",
+        "that failed, or were cut off by the end of their worker",
+        .metric = "reeve_job_failures_total"),
+    JOB(GAUGE, "running", worker, "", "the id of the worker that runs it; null: none does"),
+    JOB(SECONDS, "last_begun", last_begun, "seconds since 1970",
+        "when it was last begun; 0: not yet", .metric = "reeve_job_last_begun_timestamp_seconds"),
+    JOB(SECONDS, "next_in", next_in, "seconds", "until it is due again"),
+};
+
+static const struct stats_field pool_fields[] = {
+    POOL(TEXT, "name", name, "", "what the application calls it"),
+    POOL(GAUGE, "size", figures.size, "items", "that may be open", .metric = "reeve_pool_size"),
+    POOL(GAUGE, "open", figures.open, "items", "open, in use or not", .metric = "reeve_pool_open"),
+    POOL(GAUGE, "in_use", figures.taken, "items", "in use", .metric = "reeve_pool_in_use"),
+    POOL(GAUGE, "waiting", figures.waiting, "takers", "that wait now",
+         .metric = "reeve_pool_waiting"),
+    POOL(COUNT, "takes", figures.takes, "takes", "that succeeded",
+         .metric = "reeve_pool_takes_total"),
+    POOL(COUNT, "waits", figures.waits, "takes", "that had to wait, whatever came of it",
+         .metric = "reeve_pool_waits_total"),
+    POOL(COUNT, "timeouts", figures.timeouts, "takes", "whose time was over",
+         .metric = "reeve_pool_timeouts_total"),
+    POOL(COUNT, "failures", figures.failures, "takes",
+         "that failed otherwise: too many waited, or nothing could be opened",
+         .metric = "reeve_pool_failures_total"),
+    POOL(COUNT, "opens", figures.opens, "items", "opened", .metric = "reeve_pool_opens_total"),
+    POOL(COUNT, "open_failures", figures.open_failures, "items", "that could not be opened",
+         .metric = "reeve_pool_open_failures_total"),
+    POOL(COUNT, "discarded", figures.discarded, "items",
+         "closed since they were broken, or not given back",
+         .metric = "reeve_pool_discarded_total"),
+    POOL(SECONDS, "wait_sum", figures.wait_sum, "seconds", "that takers waited, in all",
+         .metric = "reeve_pool_wait_seconds"),
+    POOL(SECONDS, "wait_max", figures.wait_max, "seconds", "the longest wait",
+         .metric = "reeve_pool_wait_max_seconds"),
+};
+
 static const struct stats_field times_fields[] = {
     TIMES(COUNT, "count", count, "", "how many were measured"),
     TIMES(SECONDS, "mean", mean, "seconds", "their mean"),
@@ -198,10 +241,16 @@ TABLE(column, "applications{NAME}",
       "each application, and each of its generations, in all workers");
 TABLE(generation, "applications{NAME}.generations[]",
       "the latest two generations of it (older ones that something still holds: held only)");
+TABLE(job, "applications{NAME}.jobs[]", "each of its periodic jobs (reeve_job_every)");
+TABLE(pool, "applications{NAME}.pools[]",
+      "each of its pools (reeve_pool_new), in all workers and builds");
 TABLE(times, "applications{NAME}.latency, workers[].loop_lag",
       "how long requests took, and how late a worker's loop came to its events");
 
 const struct stats_table *const stats_tables[] = {
-    &stats_server_table, &stats_socket_table,     &stats_worker_table, &stats_app_table,
-    &stats_column_table, &stats_generation_table, &stats_times_table,  NULL,
+    &stats_server_table, &stats_socket_table,
+    &stats_worker_table, &stats_app_table,
+    &stats_column_table, &stats_generation_table,
+    &stats_job_table,    &stats_pool_table,
+    &stats_times_table,  NULL,
 };

@@ -11,6 +11,7 @@ const char *worker_step_name(uint64_t step)
         [STEP_INIT] = "in init",
         [STEP_SELFTEST] = "in selftest",
         [STEP_HANDOVER] = "in the handover of its state",
+        [STEP_TASK] = "in background work",
         [STEP_FINI] = "in fini, or in a destructor",
     };
 

@@ -37,6 +37,7 @@ enum worker_step {
     STEP_INIT,
     STEP_SELFTEST,
     STEP_HANDOVER,
+    STEP_TASK, /* background work */
     STEP_FINI, /* and destructors */
     STEP_COUNT
 };

@@ -210,6 +210,7 @@ static void the_defaults_are_those_of_the_header(void **state)
     assert_int_equal(config->max_body, 0);
     assert_int_equal(config->max_connections, 0);
     assert_int_equal(config->stack_size, 256 << 10);
+    assert_int_equal(config->offload_threads, 4);
     assert_true(config->server_header);
     assert_int_equal(config->listen_count, 1);
     assert_string_equal(config->listens[0].name, "127.0.0.1:8080");
@@ -223,6 +224,7 @@ static void the_defaults_are_those_of_the_header(void **state)
     assert_int_equal(config->apps[0].listen_count, 0);
     assert_int_equal(config->apps[0].option_count, 0);
     assert_true(config->apps[0].request_timeout == 0);
+    assert_int_equal(config->apps[0].client_gone, CLIENT_GONE_RESET);
     assert_int_equal(config->apps[0].line, 2);
     assert_int_equal(config->apps[0].column, 0);
     config_free(config);
@@ -241,7 +243,7 @@ static void every_key_is_taken_as_it_is_written(void **state)
                                  "max_body = 2g max_connections = 9 stack_size = 64m\n"
                                  "unload_timeout = 7m upgrade_timeout = 8s max_unavailable = 9\n"
                                  "keep = 1 keep_receipts = 10000 fallback = last-good\n"
-                                 "server_header = off\n" L A);
+                                 "server_header = off offload_threads = 64\n" L A);
 
     (void)state;
     assert_int_equal(config->workers, 3);
@@ -270,6 +272,7 @@ static void every_key_is_taken_as_it_is_written(void **state)
     assert_true(config->max_body == 2ull << 30);
     assert_int_equal(config->max_connections, 9);
     assert_int_equal(config->stack_size, 64 << 20);
+    assert_int_equal(config->offload_threads, 64);
     assert_false(config->server_header);
     assert_true(config->unload_timeout == 420 * NS_PER_SEC);
     assert_true(config->upgrade_timeout == 8 * NS_PER_SEC);
@@ -319,11 +322,12 @@ static void sections_have_keys_lists_and_options(void **state)
 
 static void an_app_has_the_servers_time_limit_or_its_own(void **state)
 {
-    struct config *config = load("app a { module = a.so }\n"
-                                 "app b { module = a.so mount = /b request_timeout = 5m }\n"
-                                 "app c { module = a.so mount = /c request_timeout = 0 }\n"
-                                 "app d { module = a.so mount = /d request_timeout = auto }\n" L
-                                 "request_timeout = 1500ms\n");
+    struct config *config =
+        load("app a { module = a.so }\n"
+             "app b { module = a.so mount = /b request_timeout = 5m }\n"
+             "app c { module = a.so mount = /c request_timeout = 0 }\n"
+             "app d { module = a.so mount = /d request_timeout = auto client_gone = close }\n" L
+             "request_timeout = 1500ms\n");
 
     (void)state;
     assert_true(config->request_timeout == 1500 * NS_PER_MS);
@@ -331,6 +335,7 @@ static void an_app_has_the_servers_time_limit_or_its_own(void **state)
     assert_true(config->apps[1].request_timeout == 300 * NS_PER_SEC);
     assert_true(config->apps[2].request_timeout == 0);
     assert_true(config->apps[3].request_timeout == 1500 * NS_PER_MS);
+    assert_int_equal(config->apps[3].client_gone, CLIENT_GONE_CLOSE);
     config_free(config);
 }
 
@@ -458,6 +463,8 @@ static void each_mistake_has_its_sentence(void **state)
         {"access_format = xml", "t.conf:1: access_format must be combined or json, not \"xml\""},
         {"fallback = last", "t.conf:1: fallback must be none or last-good, not \"last\""},
         {"keep = 0", "t.conf:1: keep must be a number from 1 to 1000, not \"0\""},
+        {"offload_threads = 65",
+         "t.conf:1: offload_threads must be a number from 1 to 64, not \"65\""},
         {"keep_receipts = 9",
          "t.conf:1: keep_receipts must be a number from 10 to 10000, not \"9\""},
         {"max_unavailable = 0",
@@ -508,6 +515,8 @@ static void each_mistake_has_its_sentence(void **state)
         {L "app a { request_timeout = 2d }",
          "t.conf:2: request_timeout must be a duration from 0 to 1d (seconds, or with ms, s, m, h "
          "or d), not \"2d\""},
+        {L "app a { client_gone = no }",
+         "t.conf:2: client_gone must be reset, close or ignore, not \"no\""},
         {L "app a { mount = a }", "t.conf:2: mount \"a\" must begin with \"/\""},
         {L "app a { mount = \"\" }", "t.conf:2: mount \"\" must begin with \"/\""},
         {L "app a { mount = /a/ }", "t.conf:2: mount \"/a/\" must not end with \"/\""},
@@ -824,6 +833,7 @@ static void assert_same_settings(struct config *a, struct config *b)
     assert_int_equal(a->app_count, b->app_count);
     assert_same_text(a->apps[0].mount, b->apps[0].mount);
     assert_true(a->apps[0].request_timeout == b->apps[0].request_timeout);
+    assert_int_equal(a->apps[0].client_gone, b->apps[0].client_gone);
     assert_int_equal(a->apps[0].listen_count, b->apps[0].listen_count);
 }
 

@@ -1,5 +1,5 @@
 /* json_depth.c: see json_depth.h. */
-#include "master/json_depth.h"
+#include "base/json_depth.h"
 
 bool json_is_shallow(const char *text, int most)
 {

@@ -1,7 +1,7 @@
 /* json_depth.h: cJSON recurses, a hundred bytes of stack and more for each bracket: so brackets are
  * counted before it sees a text. */
-#ifndef MASTER_JSON_DEPTH_H
-#define MASTER_JSON_DEPTH_H
+#ifndef BASE_JSON_DEPTH_H
+#define BASE_JSON_DEPTH_H
 
 #include <stdbool.h>
 
