@@ -23,8 +23,10 @@ enum coro_state { CORO_IDLE, CORO_RUNNING, CORO_WAITING, CORO_WOKEN };
 struct coro {
     struct switch_context context; /* where it goes on; valid while it does not run */
     enum coro_state state;
-    int reason;    /* of the wake-up */
-    int cancelled; /* the reason of every wait from now on; 0: none */
+    int reason;        /* of the wake-up */
+    int fails_with;    /* the reason of every wait from now on; 0: none */
+    bool is_cancelled; /* ... for good: else until coro_uninterrupt */
+    bool is_resolute;  /* this wait is not ended by that */
     const char *waits_for;
     const void *site; /* coro_note's */
     unsigned call;
@@ -60,6 +62,7 @@ static struct {
     struct stack_class classes[STACK_CLASSES];
     size_t keep, alive;
     uint64_t walks; /* the number of the latest */
+    unsigned nth;   /* wait from now on is cancelled; 0: none */
     void *loop_fake_stack;
     const void *loop_bottom; /* AddressSanitizer wants to know the loop's stack */
     size_t loop_size;
@@ -203,22 +206,49 @@ static void resume(struct coro *coro)
     run_until_it_waits(coro);
 }
 
-int coro_run(void (*fn)(void *arg), coro_watch *watch, void *arg, size_t stack_size)
+static inline struct coro *prepare(void (*fn)(void *arg), coro_watch *watch, void *arg,
+                                   size_t stack_size)
 {
     struct coro *coro = coro_take(stack_size);
 
     if (!coro)
-        return -1;
+        return NULL;
     coro->fn = fn;
     coro->watch = watch;
     coro->arg = arg;
-    coro->cancelled = 0;
+    coro->fails_with = 0;
+    coro->is_cancelled = false;
     coro->call = 0;
     coro->site = NULL;
     coro->walked = pool.walks;
     pool.alive++;
+    return coro;
+}
+
+int coro_run(void (*fn)(void *arg), coro_watch *watch, void *arg, size_t stack_size)
+{
+    struct coro *coro = prepare(fn, watch, arg, stack_size);
+
+    if (!coro)
+        return -1;
     run_until_it_waits(coro);
     return 0;
+}
+
+static void make_ready(struct coro *coro)
+{
+    coro->state = CORO_WOKEN;
+    TAILQ_INSERT_TAIL(&pool.ready, coro, queued);
+    event_active(&pool.ready_event, 0, 0);
+}
+
+struct coro *coro_start(void (*fn)(void *arg), coro_watch *watch, void *arg, size_t stack_size)
+{
+    struct coro *coro = prepare(fn, watch, arg, stack_size);
+
+    if (coro)
+        make_ready(coro);
+    return coro;
 }
 
 struct coro *coro_current(void)
@@ -226,31 +256,51 @@ struct coro *coro_current(void)
     return pool.current;
 }
 
-int coro_wait(const char *what)
+static void strike(struct coro *coro)
 {
-    struct coro *coro = pool.current;
+    if (pool.nth > 0 && --pool.nth == 0)
+        coro_cancel(coro, ECANCELED);
+}
+
+static int suspend(struct coro *coro, const char *what)
+{
     int saved = errno;
 
-    if (coro->cancelled)
-        return coro->cancelled;
     coro->waits_for = what;
     coro->state = CORO_WAITING;
     TAILQ_INSERT_TAIL(&pool.waiting, coro, queued);
+    strike(coro);
     switch_out(coro);
     coro->waits_for = NULL;
     errno = saved;
     return coro->reason;
 }
 
+int coro_wait(const char *what)
+{
+    struct coro *coro = pool.current;
+
+    return coro->fails_with ? coro->fails_with : suspend(coro, what);
+}
+
+int coro_wait_resolutely(const char *what)
+{
+    struct coro *coro = pool.current;
+    int reason;
+
+    coro->is_resolute = true;
+    reason = suspend(coro, what);
+    coro->is_resolute = false;
+    return reason;
+}
+
 bool coro_wake(struct coro *coro, int reason)
 {
     if (coro->state != CORO_WAITING)
         return false;
-    coro->state = CORO_WOKEN;
     coro->reason = reason;
     TAILQ_REMOVE(&pool.waiting, coro, queued);
-    TAILQ_INSERT_TAIL(&pool.ready, coro, queued);
-    event_active(&pool.ready_event, 0, 0);
+    make_ready(coro);
     return true;
 }
 
@@ -266,18 +316,47 @@ bool coro_resume(struct coro *coro, int reason)
     return true;
 }
 
+static void fail_waits(struct coro *coro, int reason)
+{
+    coro->fails_with = reason;
+    if (!coro->is_resolute)
+        coro_wake(coro, reason);
+}
+
 bool coro_cancel(struct coro *coro, int reason)
 {
-    if (coro->cancelled)
+    if (coro->is_cancelled)
         return false;
-    coro->cancelled = reason;
-    coro_wake(coro, reason);
+    coro->is_cancelled = true;
+    fail_waits(coro, reason);
     return true;
+}
+
+bool coro_interrupt(struct coro *coro, int reason)
+{
+    if (coro->fails_with)
+        return false;
+    fail_waits(coro, reason);
+    return true;
+}
+
+void coro_uninterrupt(struct coro *coro)
+{
+    if (!coro->is_cancelled)
+        coro->fails_with = 0;
+}
+
+unsigned coro_cancel_nth(unsigned n)
+{
+    unsigned left = pool.nth;
+
+    pool.nth = n;
+    return left;
 }
 
 int coro_cancelled(const struct coro *coro)
 {
-    return coro->cancelled;
+    return coro->fails_with;
 }
 
 void coro_cancel_all(void)
@@ -299,6 +378,55 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
         TAILQ_REMOVE(&now, coro, queued);
         resume(coro);
     }
+}
+
+/* ---- waiting with a time limit ---- */
+
+struct alarm {
+    struct event timer;
+    struct coro *coro;
+    uint64_t end; /* clock_ns() */
+};
+
+static int set_alarm(struct alarm *alarm, uint64_t ns)
+{
+    const struct timeval after = {.tv_sec = (time_t)(ns / NS_PER_SEC),
+                                  .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
+
+    return event_add(&alarm->timer, &after);
+}
+
+/* libevent counts from the start of the loop's round, so its timer may be early by what ran in the
+ * round before. */
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+    struct alarm *alarm = arg;
+    uint64_t now = clock_ns();
+
+    (void)fd, (void)what;
+    if (now < alarm->end && set_alarm(alarm, alarm->end - now + 1000) == 0)
+        return;
+    coro_resume(alarm->coro, ETIMEDOUT);
+}
+
+int coro_wait_for(const char *what, uint64_t ns)
+{
+    struct alarm alarm = {.coro = pool.current};
+    int reason;
+
+    if (pool.current->fails_with)
+        return pool.current->fails_with;
+    if (ns == CORO_FOREVER)
+        return coro_wait(what);
+    if (ns == 0)
+        return ETIMEDOUT;
+    alarm.end = clock_ns() + ns;
+    event_assign(&alarm.timer, pool.base, -1, 0, on_alarm, &alarm);
+    if (set_alarm(&alarm, ns) == -1)
+        return ENOMEM;
+    reason = coro_wait(what);
+    event_del(&alarm.timer);
+    return reason;
 }
 
 /* ---- sleeping ---- */

@@ -34,6 +34,10 @@ void coro_pool_close(void);
  * ENOMEM when no stack can be had: nothing ran then. */
 int coro_run(void (*fn)(void *arg), coro_watch *watch, void *arg, size_t stack_size);
 
+/* The same, but it begins from the loop, soon: from wherever. NULL with ENOMEM. `watch` is told
+ * CORO_RESUMES at its begin, too. */
+struct coro *coro_start(void (*fn)(void *arg), coro_watch *watch, void *arg, size_t stack_size);
+
 /* The one that is running; NULL on the loop's stack. */
 struct coro *coro_current(void);
 
@@ -41,6 +45,14 @@ struct coro *coro_current(void);
  * for reports. Returns the reason it was woken with: 0 or an errno value. Does not suspend when the
  * coroutine was cancelled: returns that reason. Keeps errno. */
 int coro_wait(const char *what);
+
+/* The same for `ns` at most, then ETIMEDOUT; 0 is over at once. */
+#define CORO_FOREVER UINT64_MAX
+int coro_wait_for(const char *what, uint64_t ns);
+
+/* The same for what has to be waited for whatever happens: a cancellation or interruption neither
+ * prevents nor ends it. Still it may end too early, by coro_cancel_all: look, and wait again. */
+int coro_wait_resolutely(const char *what);
 
 /* Ends a coroutine's wait; it goes on from the loop, soon, never within this call. False when it
  * does not wait, or was woken already. */
@@ -64,8 +76,17 @@ bool coro_resume(struct coro *coro, int reason);
  * takes no notice of the error and calls again for ever keeps the loop for itself. */
 bool coro_cancel(struct coro *coro, int reason);
 
-/* The reason it was cancelled with; 0: it was not. */
+/* As coro_cancel, but until coro_uninterrupt: for a time limit of a part of the work. False when its
+ * waits fail already. A cancellation in between stays. */
+bool coro_interrupt(struct coro *coro, int reason);
+void coro_uninterrupt(struct coro *coro);
+
+/* The reason that its waits fail with; 0: they do not. */
 int coro_cancelled(const struct coro *coro);
+
+/* For tests: whoever is the n-th to wait from now on is cancelled in that wait; 0: nobody. Returns
+ * how many waits were left until then, of the number that was given before. */
+unsigned coro_cancel_nth(unsigned n);
 
 /* Wakes every one that waits with ECANCELED, so that it unwinds. One may wait again meanwhile: ask
  * again. Other than coro_cancel it ends this wait only, so that one that takes no notice keeps
