@@ -9,12 +9,13 @@
  * Some signals are the server's, and an application leaves their handlers and their places in the
  * signal mask alone: SIGTERM, SIGINT, SIGQUIT and SIGUSR1, which end a worker or have it reopen its
  * logs; SIGUSR2 and SIGALRM, for a worker whose master has gone (so no alarm() and no setitimer() of
- * ITIMER_REAL); SIGPIPE, which is ignored; and SIGRTMIN+5, by which the master asks a worker that
- * seems to hang where it is. SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS and SIGTRAP have a
- * handler that notes what happened and where, whereupon they do what they do without it. A handler
- * of the application's own wins, and the server then has less to tell of a crash. It has nothing to
- * tell of a thread of the application's that overflows its own stack, unless that thread has a
- * sigaltstack(). A program that is started from here inherits what is blocked and what is ignored.
+ * ITIMER_REAL); SIGPIPE and SIGXFSZ, which are ignored; and SIGRTMIN+5, by which the master asks a
+ * worker that seems to hang where it is. SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS and
+ * SIGTRAP have a handler that notes what happened and where, whereupon they do what they do without
+ * it. A handler of the application's own wins, and the server then has less to tell of a crash. It
+ * has nothing to tell of a thread of the application's that overflows its own stack, unless that
+ * thread has a sigaltstack(). A program that is started from here inherits what is blocked and what
+ * is ignored.
  *
  * Build a module with
  *     cc -shared -fPIC -fvisibility=hidden -Wl,-Bsymbolic-functions -o app.so app.c
@@ -40,7 +41,7 @@ extern "C" {
 /* The interface's version. A module built for another major number is refused; within one, structs
  * only grow at their end and calls are only added. */
 #define REEVE_ABI_MAJOR 1
-#define REEVE_ABI_MINOR 1
+#define REEVE_ABI_MINOR 2
 #define REEVE_MAGIC     0x52454556u /* "REEV" */
 
 /* One request: CGI variables, input, errors stream and response. Lives until its callable has
@@ -59,7 +60,8 @@ typedef struct reeve_header {
 
 /* A header list for start_response: REEVE_HEADERS({"Content-Type", "text/plain"}, {"ETag", tag}).
  * It lives as long as the enclosing block; start_response copies what it needs. REEVE_NO_HEADERS is
- * the empty one. */
+ * the empty one. Both are C, as are the macros of the other headers that make a list or a struct in
+ * place: in C++ it has to be a variable. */
 #define REEVE_HEADERS(...) ((const reeve_header[]){__VA_ARGS__, {NULL, NULL}})
 #define REEVE_NO_HEADERS   ((const reeve_header[]){{NULL, NULL}})
 
@@ -67,7 +69,8 @@ typedef struct reeve_header {
  * Nothing is sent before the first byte of the body (or the end of the callable), so a handler that
  * fails may call it again to replace the unsent status and headers. The server adds Date, Server,
  * Connection and the framing: Content-Length when the whole body is known, chunked otherwise. A
- * Content-Length of the application's own is kept and enforced. Returns 0, or -1 with errno:
+ * Content-Length of the application's own is kept and enforced. Returns 0, or -1 with errno (and
+ * then, but for EALREADY, what was begun before is forgotten, too):
  *   EINVAL    the status is not three digits from 200 to 599, a space and a reason; or a header's
  *             name is no token, its value is NULL or has a control byte other than TAB; or a
  *             Content-Length is not a number, or not the first
@@ -83,13 +86,13 @@ typedef int reeve_start_response(reeve_environ *environ, const char *status,
  * 500 with the request's id, after it the connection is cut. To return without start_response is a
  * failure too.
  *
- * A request may be cancelled, since its time is over (request_timeout) or the worker ends. Then the
- * call that waits fails with ECANCELED, and so does at once every later one that would have to, so
- * the application should tidy up and return -1: the client gets 504, or is cut off when it has got
- * a part of the response already. Whoever would rather answer in words of their own still can, as
- * long as the answer is short enough not to wait for the client: 16 KiB always are. To call again
- * and again what fails is to keep the worker from everybody else. An on_loop module never waits and
- * is not cancelled. */
+ * A request may be cancelled, since its time is over (request_timeout), its client has gone
+ * (client_gone), or the worker ends. Then the call that waits fails with ECANCELED, and so does at
+ * once every later one that would have to, so the application should tidy up and return -1: the
+ * client, if there is one, gets 504, or is cut off when it has got a part of the response already.
+ * Whoever would rather answer in words of their own still can, as long as the answer is short
+ * enough not to wait for the client: 16 KiB always are. To call again and again what fails is to
+ * keep the worker from everybody else. An on_loop module never waits and is not cancelled. */
 typedef int reeve_application(reeve_environ *environ, reeve_start_response *start_response);
 
 typedef struct reeve_app {
@@ -118,7 +121,8 @@ typedef struct reeve_app {
     /* Bytes of a request's coroutine stack, 32 KiB to 1 GiB; 0: the configured default (256 KiB).
      */
     size_t stack_size;
-    /* Run on the worker's own stack and never suspend: for hosts of other languages. */
+    /* Run on the worker's own stack and never suspend, requests, init and hooks: for hosts of other
+     * languages. Background work that is begun there has a coroutine all the same. */
     bool on_loop;
 
     /* ---- since 1.1 ---- */
@@ -140,9 +144,10 @@ typedef struct reeve_app {
      * pointers to the module's functions, constants or static variables, since the old code goes
      * while the state stays. Whoever has the state in the end frees it: a fini frees nothing for
      * which reeve_state_is_handed_over() is true. Requests of the old build that still run go on
-     * using what they have, and see by reeve_module_data() what they saw before. The fini of the
-     * new build (and of the one after it, and so on) waits until they have ended, so whatever is
-     * freed in a fini is freed after the last request that could use it.
+     * using what they have, and see by reeve_module_data() what they saw before; so does its
+     * background work, on_drain included. The fini of the new build (and of the one after it, and
+     * so on) waits until all of these have ended, so whatever is freed in a fini is freed after the
+     * last of those who could use it.
      *
      * A deployment that is watched first (a canary) may be taken back: then the state returns by
      * the same two calls, with the roles exchanged and reeve_module_data() NULL until the handover
@@ -175,6 +180,19 @@ typedef struct reeve_app {
      * reeve_refuse() may say why. NULL: declines all. May be called again, for the state that
      * comes back from a canary: there may be more than one old one to free. */
     int (*handover)(reeve_module *module, void *state, uint32_t state_version);
+
+    /* ---- since 1.2 ---- */
+
+    /* Called once in each worker, on a coroutine, when requests begin to go to this build: the
+     * place to begin background work (reeve/async.h). Not in the throwaway process. What it returns
+     * is for the log only: the build is live. May be NULL. [suspends] */
+    int (*on_start)(reeve_module *module);
+    /* Called once after on_start (which may not have returned), on a coroutine, when no more requests
+     * come to this build, or only few that are on their way: it is replaced, or the worker drains.
+     * Requests that run go on, and so does background work, until this has returned and the last of
+     * them has ended; then it is cancelled, and fini follows when it has unwound. Not called at a
+     * quick stop. May be NULL. [suspends] */
+    int (*on_drain)(reeve_module *module);
 } reeve_app;
 
 /* Defines the module's descriptor:
@@ -230,6 +248,12 @@ REEVE_API const char *reeve_environ_get(const reeve_environ *environ, const char
 /* Sets (or with NULL removes) a variable for the rest of the request: for middleware. Both strings
  * are copied. */
 REEVE_API int reeve_environ_set(reeve_environ *environ, const char *name, const char *value);
+
+/* Attaches a pointer to the request, for libraries and middleware. `key` is an address of the
+ * caller's own, as of a static variable, and nothing else can find what is there; a second one
+ * replaces the first, NULL removes it. 0, or -1 with ENOMEM. Gets it back, or NULL. Since 1.2. */
+REEVE_API int reeve_environ_set_data(reeve_environ *environ, const void *key, void *data);
+REEVE_API void *reeve_environ_data(const reeve_environ *environ, const void *key);
 
 /* Calls `each` for every variable, until it returns non-zero; returns what it returned last. */
 REEVE_API int reeve_environ_each(const reeve_environ *environ,
@@ -311,7 +335,9 @@ typedef struct reeve_iterable {
     void *state;
 } reeve_iterable;
 
-/* Hands over the body. Once a request (EALREADY). */
+/* Hands over the body. Once a response (EALREADY): when start_response replaces one that was not
+ * sent, the body handed over after its start is closed unread (since 1.2), and there may be another.
+ */
 REEVE_API int reeve_respond(reeve_environ *environ, reeve_iterable body);
 
 /* Calls `callback(arg)` when the request ends, however it ends; the last registered runs first.

@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "app/access.h"
+#include "app/filter.h"
 #include "app/generation.h"
 #include "app/overdue.h"
 #include "app/place.h"
 #include "app/request.h"
 #include "app/route.h"
+#include "app/strand.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/uri.h"
@@ -195,7 +197,7 @@ static void answer_failure(struct reeve_environ *request, const char *fault)
 {
     int status = status_of_failure(request);
 
-    if (conn_is_gone(request->conn)) {
+    if (conn_is_gone(request->conn) || request->is_abandoned) {
         cut(request);
         return;
     }
@@ -246,17 +248,49 @@ static int send_iterable(struct reeve_environ *request)
     return more;
 }
 
+static void take_iterable(struct reeve_environ *request)
+{
+    request->is_iterating = true;
+    if (request->result == 0)
+        request->result = send_iterable(request);
+    if (request->iterable.close)
+        request->iterable.close(request->iterable.state);
+}
+
 void call_run(void *arg)
 {
     struct reeve_environ *request = arg;
 
     request->result = request->generation->descriptor->application(request, response_start());
-    if (!request->has_iterable)
+    if (request->has_iterable)
+        take_iterable(request);
+    if (request->filters && request->result == 0)
+        request->result = filter_end(request);
+    request->has_returned = true;
+    if (request->strand)
+        strand_close(request->strand);
+}
+
+/* Nobody is there to be answered: what it waits for is not waited for any more. */
+static void abandon_if_gone(struct reeve_environ *request)
+{
+    enum client_gone when = request->generation->app->config->client_gone;
+
+    if (request->has_returned || request->is_abandoned || when == CLIENT_GONE_IGNORE)
         return;
-    if (request->result == 0)
-        request->result = send_iterable(request);
-    if (request->iterable.close)
-        request->iterable.close(request->iterable.state);
+    if (!conn_is_gone(request->conn) &&
+        (when != CLIENT_GONE_CLOSE || !conn_has_ended(request->conn)))
+        return;
+    request->is_abandoned = true;
+    coro_cancel(request->coro, ECANCELED);
+}
+
+void call_on_gone(struct conn *conn)
+{
+    struct reeve_environ *request = conn_user(conn);
+
+    if (request && request->coro) /* there is none when memory has run out */
+        abandon_if_gone(request);
 }
 
 /* Out of line, both: most requests never wait, and on_coro is to stay small for them. */
@@ -265,7 +299,9 @@ static __attribute__((noinline)) void wait(struct reeve_environ *request, struct
     request->coro = coro;
     record_wait(request, coro);
     overdue_watch(request);
-    response_release(request);
+    if (!request->has_returned) /* what is complete leaves as that */
+        response_release(request);
+    abandon_if_gone(request);
 }
 
 static __attribute__((noinline)) void resume(struct reeve_environ *request)
@@ -411,6 +447,7 @@ static struct reeve_environ *begin(struct conn *conn)
         conn_finish(conn, CONN_END_BY_SERVER, room->net.now);
         return NULL;
     }
+    conn_set_user(conn, request);
     board_add(&room->slot->requests, 1);
     board_add(&room->slot->active, 1);
     return request;

@@ -12,6 +12,7 @@
 #include "app/holders.h"
 #include "app/libraries.h"
 #include "app/place.h"
+#include "app/pool.h"
 #include "app/state.h"
 #include "app/trial.h"
 #include "base/log.h"
@@ -26,7 +27,7 @@ struct reeve_module {
     struct generation generation;
 };
 
-static struct generation *of_module(const reeve_module *module)
+struct generation *generation_of(const reeve_module *module)
 {
     return &((reeve_module *)(uintptr_t)module)->generation;
 }
@@ -38,12 +39,12 @@ reeve_module *generation_module(struct generation *generation)
 
 const char *reeve_option(const reeve_module *module, const char *key)
 {
-    return config_app_option(of_module(module)->app->config, key);
+    return config_app_option(generation_of(module)->app->config, key);
 }
 
 void reeve_module_set_data(reeve_module *module, void *data)
 {
-    struct generation *generation = of_module(module);
+    struct generation *generation = generation_of(module);
 
     generation->data = data;
     generation->has_set_data = true;
@@ -51,17 +52,17 @@ void reeve_module_set_data(reeve_module *module, void *data)
 
 void *reeve_module_data(const reeve_module *module)
 {
-    return of_module(module)->data;
+    return generation_of(module)->data;
 }
 
 bool reeve_state_is_handed_over(const reeve_module *module)
 {
-    return of_module(module)->is_handed_over;
+    return generation_of(module)->is_handed_over;
 }
 
 int reeve_refuse(reeve_module *module, const char *format, ...)
 {
-    struct generation *generation = of_module(module);
+    struct generation *generation = generation_of(module);
     va_list args;
 
     va_start(args, format);
@@ -94,6 +95,7 @@ static void generation_free(struct generation *generation)
 {
     struct app *app = generation->app;
     struct room *room = app->room;
+    struct tenure *heir = generation->heir;
     uint64_t number = generation->number;
     bool was_prepared = generation->is_prepared;
     const char *why_not;
@@ -101,15 +103,18 @@ static void generation_free(struct generation *generation)
     room_do(room, STEP_FINI, generation);
     if (was_prepared && generation->descriptor->fini)
         generation->descriptor->fini(generation_module(generation));
+    pool_close_all(generation);
     why_not = unload(generation);
     room_do(room, STEP_NONE, generation);
     LIST_REMOVE(generation, entry);
     state_close(generation);
+    background_close(generation);
     free(generation->path);
     free(generation);
     holders_show(app);
     if (was_prepared && room->on_unloaded)
         room->on_unloaded(app->index, number, why_not, room->arg);
+    state_release(heir);
 }
 
 /* ---- preparing ---- */
@@ -129,12 +134,22 @@ static void prepared(struct generation *generation, const char *refusal)
     snprintf(text, sizeof text, "%s", refusal); /* it may lie in what goes now */
     on_prepared(generation, text, arg);
     generation->is_retired = true;
+    background_drain(generation);
     generation_release(generation, HOLD_INIT);
 }
 
-void generation_run_init(void *arg)
+struct strand *generation_strand(struct generation *generation)
 {
-    struct generation *generation = arg;
+    if (generation->strand)
+        return generation->strand;
+    generation->strand = malloc(sizeof *generation->strand);
+    if (generation->strand)
+        strand_open(generation->strand, coro_current(), generation, NULL);
+    return generation->strand;
+}
+
+static void run_init(struct generation *generation)
+{
     const reeve_app *app = generation->descriptor;
     reeve_module *module = generation_module(generation);
 
@@ -149,6 +164,18 @@ void generation_run_init(void *arg)
     if (generation->app->room->is_preflight && app->selftest && app->selftest(module) != 0 &&
         !generation->refusal[0])
         reeve_refuse(module, "its selftest failed without giving a reason (reeve_refuse)");
+}
+
+void generation_run_init(void *arg)
+{
+    struct generation *generation = arg;
+
+    run_init(generation);
+    if (!generation->strand)
+        return;
+    strand_close(generation->strand);
+    free(generation->strand);
+    generation->strand = NULL;
 }
 
 static void after_init(struct generation *generation)
@@ -225,6 +252,7 @@ void generation_prepare(struct app *app, uint64_t number, const char *path,
     generation->number = number;
     generation->on_prepared = on_prepared;
     generation->arg = arg;
+    background_open(generation);
     LIST_INSERT_HEAD(&app->generations, generation, entry);
     generation_hold(generation, HOLD_INIT); /* until init has ended */
     refusal = load(generation, text, sizeof text);
@@ -276,20 +304,10 @@ enum handover generation_commit(struct generation *generation, bool is_kept, cha
     generation->column = board_claim(app->cell, generation->number, former ? former->number : 0);
     generation->was_live = true;
     app->live = generation;
+    background_start(generation);
     if (former)
         supersede(former, is_kept);
     return how;
-}
-
-void generation_retire(struct generation *generation)
-{
-    if (generation->app->live == generation)
-        generation->app->live = NULL;
-    generation->is_retired = true;
-    if (generation->holds == 0)
-        generation_free(generation);
-    else
-        holders_show(generation->app);
 }
 
 struct board_column *generation_column(struct generation *generation)
@@ -307,6 +325,33 @@ static void show_holds(struct generation *generation)
         board_set(&column->held, generation->holds);
 }
 
+/* What held it is less by one. Held once more while its background work ends, which may let go of
+ * it. */
+static void retired_look(struct generation *generation)
+{
+    if (!generation->background.is_over) {
+        generation->holds++;
+        background_look(generation);
+        generation->holds--;
+        show_holds(generation);
+    }
+    if (generation->holds == 0)
+        generation_free(generation);
+}
+
+void generation_retire(struct generation *generation)
+{
+    if (generation->app->live == generation)
+        generation->app->live = NULL;
+    generation->is_retired = true;
+    generation->holds++; /* while its background work is told */
+    background_drain(generation);
+    generation->holds--;
+    show_holds(generation);
+    holders_show(generation->app);
+    retired_look(generation);
+}
+
 void generation_hold(struct generation *generation, enum hold_kind kind)
 {
     generation->holds++;
@@ -315,14 +360,38 @@ void generation_hold(struct generation *generation, enum hold_kind kind)
     show_holds(generation);
 }
 
+static void on_last(void *arg)
+{
+    struct generation *generation = arg;
+
+    generation_release(generation, generation->last);
+}
+
+/* Code of another build may let go of this one's last future. */
+static void release_from_loop(struct generation *generation, enum hold_kind kind)
+{
+    generation->last = kind;
+    soon_call(&generation->release, on_last, generation);
+}
+
 void generation_release(struct generation *generation, enum hold_kind kind)
 {
+    if (generation->is_retired && generation->holds == 1 && coro_current()) {
+        release_from_loop(generation, kind);
+        return;
+    }
     generation->holds--;
     generation->held_for[kind]--;
     board_sub(&generation->app->cell->total.held, 1);
     show_holds(generation);
-    if (generation->holds == 0 && generation->is_retired)
-        generation_free(generation);
+    if (generation->is_retired)
+        retired_look(generation);
+}
+
+void generation_rehold(struct generation *generation, enum hold_kind from, enum hold_kind to)
+{
+    generation->held_for[from]--;
+    generation->held_for[to]++;
 }
 
 struct tenure *generation_enter(struct generation *generation)

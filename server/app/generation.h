@@ -11,9 +11,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "app/background.h"
 #include "app/room.h"
 #include "base/channel.h"
 #include "base/holder.h"
+#include "runtime/soon.h"
 
 /* Where a module is mapped. */
 struct mapping {
@@ -30,7 +32,9 @@ struct generation {
     reeve_app copy;                       /* of the module's, which may be an older, shorter one */
     struct board_column *column;          /* NULL once a later generation took it over */
     unsigned holds, held_for[HOLD_KINDS]; /* all, and by what they are for */
-    bool is_prepared;                     /* init succeeded: fini is owed */
+    struct soon release;                  /* of the last, which was for `last` */
+    enum hold_kind last;
+    bool is_prepared; /* init succeeded: fini is owed */
     bool is_retired;
     bool was_live;
     bool has_set_data;     /* the application, since this was last cleared */
@@ -38,6 +42,9 @@ struct generation {
     void *data;            /* the application's */
     struct tenure *tenure; /* the present one, or that to come if it is live again; see state.c */
     unsigned bygone;       /* requests that began in earlier ones */
+    struct tenure *heir;   /* of whoever has its state now, held for its background work; or NULL */
+    struct background background;
+    struct strand *strand; /* of its init, while that runs */
     char *path;
     char refusal[512]; /* reeve_refuse's sentence */
     void (*on_prepared)(struct generation *generation, const char *refusal, void *arg);
@@ -46,7 +53,8 @@ struct generation {
 
 /* Loads the module at `path` as generation `number` of the app and runs its init (in preflight its
  * selftest too) on a coroutine. on_prepared is called once, within the call or later: with NULL, or
- * with the sentence why it was refused; then the generation is gone when it returns. */
+ * with the sentence why it was refused; then the generation goes, when what its init has begun in
+ * the background has unwound. */
 void generation_prepare(struct app *app, uint64_t number, const char *path,
                         void (*on_prepared)(struct generation *, const char *refusal, void *arg),
                         void *arg);
@@ -61,8 +69,12 @@ enum handover generation_commit(struct generation *generation, bool is_kept, cha
 void generation_retire(struct generation *generation);
 
 void generation_hold(struct generation *generation, enum hold_kind kind);
-/* On the loop's stack only, since it may unload the code. */
+/* The last one of a retired generation unloads its code: on the loop's stack, and so soon when this
+ * is called on another. */
 void generation_release(struct generation *generation, enum hold_kind kind);
+
+/* What holds it is something else from now on. */
+void generation_rehold(struct generation *generation, enum hold_kind from, enum hold_kind to);
 
 /* A request runs in it, from its begin to its end: what enter returned is what it leaves with. */
 struct tenure *generation_enter(struct generation *generation);
@@ -71,9 +83,12 @@ void generation_leave(struct generation *generation, struct tenure *tenure); /* 
 /* The column to count in, or NULL. */
 struct board_column *generation_column(struct generation *generation);
 
-/* As the application knows it. */
+/* As the application knows it, and back. */
 reeve_module *generation_module(struct generation *generation);
+struct generation *generation_of(const reeve_module *module);
 /* What the coroutine of its init runs; arg is the generation. */
 void generation_run_init(void *arg);
+/* ... whose strand is this; NULL: memory has run out. */
+struct strand *generation_strand(struct generation *generation);
 
 #endif

@@ -10,6 +10,7 @@
 #include "app/generation.h"
 #include "app/place.h"
 #include "app/request.h"
+#include "app/task.h"
 #include "base/board.h"
 #include "runtime/coro.h"
 
@@ -78,6 +79,16 @@ static void on_request(void *coro_arg, unsigned call, const void *site, void *ar
                      (const void *)(uintptr_t)request->generation->descriptor->application));
 }
 
+static void on_task(void *coro_arg, unsigned call, const void *site, void *arg)
+{
+    const struct task *task = coro_arg;
+    struct count *count = arg;
+
+    if (task->strand.generation == count->generation)
+        add_waiting(count, HOLD_TASK, call,
+                    place_in(count->generation, site, (const void *)(uintptr_t)task->fn));
+}
+
 static void on_init(void *coro_arg, unsigned call, const void *site, void *arg)
 {
     const struct generation *generation = coro_arg;
@@ -95,6 +106,7 @@ static void count_generation(struct count *count, struct generation *generation)
     count->generation = generation;
     coro_each(call_run, on_request, count);
     coro_each(generation_run_init, on_init, count);
+    coro_each(task_run, on_task, count);
     for (unsigned kind = 0; kind < HOLD_KINDS; kind++)
         if (generation->held_for[kind] > count->seen[kind])
             add(count, (struct holder){.kind = kind,

@@ -51,6 +51,40 @@ reeve_module *reeve_environ_module(const reeve_environ *request)
     return (reeve_module *)request->generation;
 }
 
+static struct attachment *find_attachment(const struct reeve_environ *request, const void *key)
+{
+    struct attachment *attachment;
+
+    SLIST_FOREACH (attachment, &request->attachments, entry)
+        if (attachment->key == key)
+            return attachment;
+    return NULL;
+}
+
+int reeve_environ_set_data(reeve_environ *request, const void *key, void *data)
+{
+    struct attachment *attachment = find_attachment(request, key);
+
+    if (!attachment) {
+        attachment = arena_alloc(&request->arena, sizeof *attachment);
+        if (!attachment) {
+            errno = ENOMEM;
+            return -1;
+        }
+        attachment->key = key;
+        SLIST_INSERT_HEAD(&request->attachments, attachment, entry);
+    }
+    attachment->data = data;
+    return 0;
+}
+
+void *reeve_environ_data(const reeve_environ *request, const void *key)
+{
+    const struct attachment *attachment = find_attachment(request, key);
+
+    return attachment ? attachment->data : NULL;
+}
+
 /* No byte of the answer has left: an interim response may still come before it. */
 static bool may_continue(const struct reeve_environ *request)
 {

@@ -6,7 +6,7 @@
 
 #include "net/conn.h"
 
-/* Each takes some 2.6 KB. */
+/* Each takes some 2 KB. */
 #define REQUESTS_KEPT 256
 
 static struct reeve_environ *take(struct room *room)

@@ -18,8 +18,10 @@
 
 struct conn;
 struct coro;
+struct filters;
 struct flight_row;
 struct generation;
+struct strand;
 
 /* How far the response is. */
 enum response_state {
@@ -56,6 +58,13 @@ struct response {
     size_t held, tail_at, body_at;
 };
 
+/* What the application has bound itself to by its status and headers. */
+struct response_promise {
+    bool is_declared; /* how long the body is */
+    bool drops_body;  /* HEAD, 204, 304 */
+    uint64_t declared;
+};
+
 struct on_close {
     SLIST_ENTRY(on_close) entry;
     void (*callback)(void *arg);
@@ -69,13 +78,22 @@ struct override {
     const char *value;
 };
 
+/* reeve_environ_set_data. */
+struct attachment {
+    SLIST_ENTRY(attachment) entry;
+    const void *key;
+    void *data;
+};
+
 struct reeve_environ {
     struct conn *conn;
     struct room *room;
     struct generation *generation; /* NULL: none was found, the server answers */
     struct tenure *tenure;         /* its, when this began */
     struct coro *coro;             /* its, once it has waited */
+    struct strand *strand;         /* its, once it was asked for */
     struct flight_row *flight;     /* NULL: it is not recorded */
+    struct filters *filters;       /* filter.c's; NULL: none */
     struct limit limit;            /* overdue.c's */
     struct head head;
     struct response response;
@@ -90,15 +108,19 @@ struct reeve_environ {
     uint64_t retry_after; /* seconds, of an answer of the server's own; 0: it does not say */
     reeve_iterable iterable;
     bool has_iterable;
-    bool has_ended;  /* the application: it reads and writes no more */
-    bool is_overdue; /* it was cancelled at request_timeout */
-    bool must_close; /* where the next request begins is not known */
+    bool is_iterating;
+    bool has_returned; /* the application: only its tasks may run on */
+    bool has_ended;    /* ... and they do not: it reads and writes no more */
+    bool is_overdue;   /* it was cancelled at request_timeout */
+    bool is_abandoned; /* ... since its client has gone */
+    bool must_close;   /* where the next request begins is not known */
     SLIST_HEAD(, on_close) on_close;
     SLIST_HEAD(, override) overrides;
+    SLIST_HEAD(, attachment) attachments;
 
     struct arena arena;
     SLIST_ENTRY(reeve_environ) idle;
-    char first[2048]; /* of the arena */
+    char first[1400]; /* of the arena */
 };
 
 struct reeve_environ *request_new(struct room *room, struct conn *conn);
@@ -113,6 +135,11 @@ const char *request_id_text(const struct reeve_environ *request);
 
 /* What the application calls start_response. */
 reeve_start_response *response_start(void);
+/* The same, past the filters. */
+int response_begin(struct reeve_environ *request, const char *status, const reeve_header *headers);
+/* The same checks, and what would be promised. What was not sent is forgotten, and nothing begun. */
+int response_try(struct reeve_environ *request, const char *status, const reeve_header *headers,
+                 struct response_promise *promise_out);
 
 /* Holds the head, complete with the guess that the body is `size` bytes, until it is settled. Only
  * before RESPONSE_SENDING, without a length of the application's own. 0, or -1 with errno. */
@@ -126,6 +153,12 @@ bool response_is_short(const struct reeve_environ *request);
 /* What reeve_write does; `site` is where in the application's code it was called. */
 int response_write(struct reeve_environ *request, const struct iovec *pieces, int count,
                    const void *site);
+/* The same, past the filters; and what reeve_flush and reeve_send_file do there. */
+int response_put(struct reeve_environ *request, const struct iovec *pieces, int count,
+                 const void *site);
+int response_flush(struct reeve_environ *request, const void *site);
+int response_send_file(struct reeve_environ *request, int fd, off_t offset, size_t size,
+                       const void *site);
 /* The response is complete: settles the head, ends the body. */
 void response_end(struct reeve_environ *request);
 /* The application waits: what it gathered leaves now. */
@@ -145,6 +178,8 @@ void error_answer(struct reeve_environ *request, int status);
 void call_on_request(struct conn *conn);
 /* ... and for bytes that are no head: the server's own answer. */
 void call_on_refused(struct conn *conn, int status);
+/* ... and for one whose client has gone meanwhile. */
+void call_on_gone(struct conn *conn);
 /* What a request's coroutine runs; arg is the request. */
 void call_run(void *arg);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "app/filter.h"
 #include "app/request.h"
 #include "http/response.h"
 #include "net/conn.h"
@@ -99,17 +100,17 @@ static int put_status(struct buf *out, const char *status)
     return buf_append(out, "\r\n", 2) == -1 ? ENOMEM : 0;
 }
 
-static int start_response(reeve_environ *request, const char *status, const reeve_header *headers)
+int response_begin(struct reeve_environ *request, const char *status, const reeve_header *headers)
 {
     struct response *response = &request->response;
     int code = status ? response_status_code(status) : -1, error;
     struct buf *out;
     size_t begin;
 
-    if (code == -1)
-        return fail(EINVAL);
     if (!response_retract(request))
         return fail(EALREADY);
+    if (code == -1)
+        return fail(EINVAL);
     out = conn_out(request->conn);
     if (!out)
         return fail(ENOMEM);
@@ -127,6 +128,56 @@ static int start_response(reeve_environ *request, const char *status, const reev
     response->state = RESPONSE_STARTED;
     response_hold(request, out->end - begin);
     return 0;
+}
+
+int response_try(struct reeve_environ *request, const char *status, const reeve_header *headers,
+                 struct response_promise *promise_out)
+{
+    const struct response *response = &request->response;
+
+    if (response_begin(request, status, headers) == -1)
+        return -1;
+    *promise_out = (struct response_promise){
+        .is_declared = response->framing == FRAMING_DECLARED && response_has_body(response->status),
+        .drops_body = response->drops_body,
+        .declared = response->declared,
+    };
+    response_retract(request);
+    return 0;
+}
+
+static bool is_replaceable(const struct reeve_environ *request)
+{
+    return request->response.state == RESPONSE_NONE
+               ? request->filters && filter_has_started(request)
+               : request->response.state < RESPONSE_SENDING;
+}
+
+/* The body that was handed over belongs to the response that is replaced. */
+static void drop_iterable(struct reeve_environ *request)
+{
+    if (request->is_iterating || !is_replaceable(request))
+        return;
+    request->has_iterable = false;
+    if (request->iterable.close)
+        request->iterable.close(request->iterable.state);
+}
+
+/* Out of line: start_response is to stay small for the requests that have neither. */
+static __attribute__((noinline, cold)) int start_rarely(reeve_environ *request, const char *status,
+                                                        const reeve_header *headers)
+{
+    if (request->has_iterable)
+        drop_iterable(request);
+    return request->filters ? filter_start(request, status, headers)
+                            : response_begin(request, status, headers);
+}
+
+static int start_response(reeve_environ *request, const char *status, const reeve_header *headers)
+{
+    if (request->filters || request->has_iterable)
+        return start_rarely(request, status, headers);
+    return response_begin(request, status, headers);
 }
 
 reeve_start_response *response_start(void)
@@ -311,6 +362,8 @@ bool response_is_short(const struct reeve_environ *request)
 {
     const struct response *response = &request->response;
 
+    if (request->filters && filter_is_short(request))
+        return true;
     return response->framing == FRAMING_DECLARED && !response->drops_body &&
            response->body < response->declared;
 }

@@ -34,6 +34,8 @@ static int open_apps(struct room *room, struct board *board, unsigned worker)
 int room_open(struct room *room, const struct config *config, struct board *board, unsigned worker)
 {
     room->config = config;
+    room->board = board;
+    room->worker = worker;
     room->slot = board_slot(board, worker);
     room->quarantine = &board->quarantine;
     flight_open(&room->recorder, &room->slot->flights, board_get(&room->slot->incarnation));
@@ -59,6 +61,32 @@ void room_close(struct room *room)
     request_trim(room);
     route_tables_free(room->routes, room->config);
     free(room->apps);
+}
+
+static struct generation *first_in_use(const struct app *app)
+{
+    struct generation *generation;
+
+    LIST_FOREACH (generation, &app->generations, entry)
+        if (!generation->is_retired)
+            return generation;
+    return NULL;
+}
+
+/* Live or only prepared. One that still runs is left as it is: the process takes it along. From the
+ * start each time, since one that goes may take others along. */
+static void retire_all_of(struct app *app)
+{
+    struct generation *generation;
+
+    while ((generation = first_in_use(app)))
+        generation_retire(generation);
+}
+
+void room_retire(struct room *room)
+{
+    for (unsigned i = 0; i < room->app_count; i++)
+        retire_all_of(&room->apps[i]);
 }
 
 void room_do(const struct room *room, enum worker_step step, const struct generation *generation)

@@ -38,6 +38,8 @@ SLIST_HEAD(request_list, reeve_environ);
 struct room {
     const struct config *config;
     struct net net;
+    struct board *board;
+    unsigned worker; /* its slot's number */
     struct board_slot *slot;
     struct quarantine *quarantine;
     struct flight_recorder recorder;
@@ -53,6 +55,7 @@ struct room {
 
     /* The generation went: its mapping is verified to be gone, or `why_not`. */
     void (*on_unloaded)(unsigned app, uint64_t generation, const char *why_not, void *arg);
+    void (*on_background_ended)(void *arg); /* a task that was no request's; may be NULL */
     void *arg;
 
     /* Requests at rest, last used first. */
@@ -70,6 +73,9 @@ struct room {
 int room_open(struct room *room, const struct config *config, struct board *board, unsigned worker);
 /* No request may be running. */
 void room_close(struct room *room);
+
+/* The process ends: all generations, live or only prepared, are retired. */
+void room_retire(struct room *room);
 
 /* Says on the scoreboard, and in a preflight process to the master, what is done from now on with a
  * generation that is no request: it is what is known of a process that crashes meanwhile. */

@@ -7,6 +7,10 @@
  * Generations may hand over to and fro, tenures never form a circle. Nobody counts while all is
  * well: a tenure's requests are counted when it ends. Nothing here suspends.
  *
+ * What a generation does in the background (its on_drain, too) goes on after the handover, and is
+ * not counted one by one: the generation itself holds the heir's tenure, until it goes or has its
+ * state again.
+ *
  * A coroutine never moves: its stack holds addresses of the code it came from. */
 #include "app/state.h"
 
@@ -19,7 +23,8 @@
 
 struct tenure {
     struct generation *generation;
-    unsigned users; /* ended ones that hold it; from its own end on its requests, too */
+    unsigned users; /* ended ones and generations that hold it; from its own end on its requests,
+                       too */
     bool has_ended;
     struct tenure *heir; /* held: of the one that took the state over */
     struct tenure *next; /* held: of the same generation, whose state its requests can ask for */
@@ -71,6 +76,19 @@ void state_leave(struct tenure *tenure)
     release(heir);
 }
 
+void state_release(struct tenure *heir)
+{
+    release(heir);
+}
+
+static void set_heir(struct generation *generation, struct tenure *heir)
+{
+    struct tenure *former = generation->heir;
+
+    generation->heir = hold(heir);
+    release(former);
+}
+
 /* All requests that `from` has are of the past now. */
 static void end_tenure(struct generation *from, struct tenure *heir, struct tenure *next)
 {
@@ -81,6 +99,7 @@ static void end_tenure(struct generation *from, struct tenure *heir, struct tenu
     ended->has_ended = true;
     from->bygone = requests;
     from->tenure = next;
+    set_heir(from, heir);
     if (ended->users == 0) {
         free(ended);
         return;
@@ -170,8 +189,8 @@ void state_close(struct generation *generation)
     free(generation->tenure);
 }
 
-enum handover state_hand_over(struct generation *from, struct generation *to, bool is_kept,
-                              char *why, size_t size)
+static enum handover hand_over(struct generation *from, struct generation *to, bool is_kept,
+                               char *why, size_t size)
 {
     struct tenure *next = NULL;
     enum handover how;
@@ -193,5 +212,16 @@ enum handover state_hand_over(struct generation *from, struct generation *to, bo
         move(from, to, next);
     else
         free(next);
+    return how;
+}
+
+/* A task of one that is back without its state may still use that. */
+enum handover state_hand_over(struct generation *from, struct generation *to, bool is_kept,
+                              char *why, size_t size)
+{
+    enum handover how = hand_over(from, to, is_kept, why, size);
+
+    if (how == HANDOVER_DONE || LIST_EMPTY(&to->background.tasks))
+        set_heir(to, NULL);
     return how;
 }

@@ -27,4 +27,7 @@ enum handover state_hand_over(struct generation *from, struct generation *to, bo
  * holds the generation no more. */
 void state_leave(struct tenure *tenure);
 
+/* The generation has gone whose `heir` it was; NULL: nothing. */
+void state_release(struct tenure *heir);
+
 #endif

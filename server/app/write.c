@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "app/filter.h"
 #include "app/request.h"
 #include "base/holder.h"
 #include "http/response.h"
@@ -143,8 +144,8 @@ static int sent(struct reeve_environ *request, int result)
     return result;
 }
 
-int response_write(struct reeve_environ *request, const struct iovec *pieces, int count,
-                   const void *site)
+int response_put(struct reeve_environ *request, const struct iovec *pieces, int count,
+                 const void *site)
 {
     size_t size = total_size(pieces, count);
     int todo;
@@ -162,6 +163,13 @@ int response_write(struct reeve_environ *request, const struct iovec *pieces, in
     return todo == 1 ? sent(request, send_pieces(request, pieces, count, size)) : todo;
 }
 
+int response_write(struct reeve_environ *request, const struct iovec *pieces, int count,
+                   const void *site)
+{
+    return request->filters ? filter_write(request, pieces, count, site)
+                            : response_put(request, pieces, count, site);
+}
+
 int reeve_write(reeve_environ *request, const void *data, size_t size)
 {
     struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
@@ -174,12 +182,19 @@ int reeve_writev(reeve_environ *request, const struct iovec *pieces, int count)
     return response_write(request, pieces, count, __builtin_return_address(0));
 }
 
-int reeve_flush(reeve_environ *request)
+int response_flush(struct reeve_environ *request, const void *site)
 {
     if (check_open(request) == -1 || response_settle(request) == -1)
         return -1;
-    coro_note(CALL_FLUSH, __builtin_return_address(0));
+    coro_note(CALL_FLUSH, site);
     return conn_flush(request->conn);
+}
+
+int reeve_flush(reeve_environ *request)
+{
+    const void *site = __builtin_return_address(0);
+
+    return request->filters ? filter_flush(request, site) : response_flush(request, site);
 }
 
 static int send_file(struct reeve_environ *request, int fd, off_t offset, size_t size)
@@ -190,19 +205,28 @@ static int send_file(struct reeve_environ *request, int fd, off_t offset, size_t
     return put_chunk_end(request);
 }
 
-int reeve_send_file(reeve_environ *request, int fd, off_t offset, size_t size)
+int response_send_file(struct reeve_environ *request, int fd, off_t offset, size_t size,
+                       const void *site)
 {
     int todo;
 
     if (check_open(request) == -1)
         return -1;
-    if (!coro_current())
+    if (!coro_current() && !request->response.drops_body)
         return fail(EDEADLK);
     if (response_settle(request) == -1)
         return -1;
-    coro_note(CALL_SEND_FILE, __builtin_return_address(0));
+    coro_note(CALL_SEND_FILE, site);
     todo = count_body(request, size);
     return todo == 1 ? sent(request, send_file(request, fd, offset, size)) : todo;
+}
+
+int reeve_send_file(reeve_environ *request, int fd, off_t offset, size_t size)
+{
+    const void *site = __builtin_return_address(0);
+
+    return request->filters ? filter_send_file(request, fd, offset, size, site)
+                            : response_send_file(request, fd, offset, size, site);
 }
 
 int reeve_respond(reeve_environ *request, reeve_iterable body)

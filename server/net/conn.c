@@ -48,6 +48,11 @@ bool conn_is_gone(const struct conn *conn)
     return conn->is_gone;
 }
 
+bool conn_has_ended(const struct conn *conn)
+{
+    return conn->has_fin || conn->is_eof || conn->is_gone;
+}
+
 char *conn_head(const struct conn *conn, const struct head_scan **scan_out)
 {
     *scan_out = &conn->scan;
@@ -76,9 +81,23 @@ static void lose(struct conn *conn, int reason)
         coro_wake(conn->waiter, reason);
 }
 
+static void tell_gone(struct conn *conn)
+{
+    if (conn->state == CONN_EXCHANGE && conn->net->on_gone)
+        conn->net->on_gone(conn);
+}
+
 void conn_lost(struct conn *conn)
 {
     lose(conn, conn->wait == WAIT_READ ? ECONNRESET : EPIPE);
+    tell_gone(conn);
+}
+
+/* It was too slow, or silent for too long. */
+static void give_up(struct conn *conn)
+{
+    lose(conn, ETIMEDOUT);
+    tell_gone(conn);
 }
 
 void conn_cut(struct conn *conn)
@@ -382,6 +401,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         conn->has_fin = true;
     if (conn->state == CONN_EXCHANGE && conn->wait != WAIT_READ)
         check_for_reset(conn);
+    if (conn->has_fin && !conn->is_gone)
+        tell_gone(conn);
     conn_advance(conn);
 }
 
@@ -398,26 +419,26 @@ void conn_on_limit(struct limit *limit, unsigned class, void *arg)
             refuse(conn, 408);
             conn->is_advancing = false;
         } else
-            lose(conn, ETIMEDOUT);
+            give_up(conn);
         break;
     case LIMIT_BODY:
         if (conn->state == CONN_EXCHANGE && conn->waiter)
             coro_wake(conn->waiter, ETIMEDOUT);
         else
-            lose(conn, ETIMEDOUT);
+            give_up(conn);
         break;
     case LIMIT_WRITE:
         if (conn_was_slow_only(conn)) {
             start_limit(conn, LIMIT_WRITE);
             return;
         }
-        lose(conn, ETIMEDOUT);
+        give_up(conn);
         break;
     case LIMIT_LEAVE:
         conn_on_silence(conn);
         break;
     default:
-        lose(conn, ETIMEDOUT);
+        give_up(conn);
     }
     conn_advance(conn);
 }

@@ -83,6 +83,8 @@ int conn_send_file(struct conn *conn, int fd, off_t offset, uint64_t size);
 
 /* The peer has gone, or was cut off: nothing can be sent. */
 bool conn_is_gone(const struct conn *conn);
+/* The peer has ended its side, or has gone. It may be reading on. */
+bool conn_has_ended(const struct conn *conn);
 /* Ends the connection with a reset. Of the gathered output leaves what the kernel takes at once,
  * since it may hold earlier answers. The exchange goes on until conn_finish. */
 void conn_cut(struct conn *conn);

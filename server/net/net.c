@@ -8,7 +8,7 @@
 
 /* A head and a small pipeline fit the first, a dozen short answers the second. Both leave room for
  * malloc's header. */
-#define IN_SIZE   4000
+#define IN_SIZE   2900
 #define OUT_SIZE  16000
 #define INS_KEPT  1024
 #define OUTS_KEPT 128

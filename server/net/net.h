@@ -41,6 +41,9 @@ struct net {
     /* A head is to be refused with `status`: the app answers, and ends the exchange with
      * CONN_END_BY_SERVER. */
     void (*on_refused)(struct conn *conn, int status);
+    /* The peer of one that is in an exchange has gone, or has ended its side: see conn_is_gone and
+     * conn_has_ended. NULL: nobody asks. */
+    void (*on_gone)(struct conn *conn);
     /* An idle connection may be given to another process: takes the descriptor over, sets it to -1
      * and returns true, or leaves it here. `has_asked`: something, before. NULL: all stay. */
     bool (*hand_on)(int *fd, const struct listener *listener, bool has_asked, void *arg);

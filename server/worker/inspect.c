@@ -12,6 +12,7 @@
 #include "app/generation.h"
 #include "app/place.h"
 #include "app/request.h"
+#include "app/task.h"
 #include "base/clock.h"
 #include "base/stacks.h"
 #include "net/conn.h"
@@ -60,14 +61,28 @@ static void describe_request(const struct reeve_environ *request, struct stacks_
         item->waits_since = atomic_load_explicit(&flight->phase_at, memory_order_relaxed);
 }
 
+/* Its name stands where a request has its path. */
+static void describe_task(const struct task *task, struct stacks_item *item, char path[FLIGHT_PATH])
+{
+    const struct reeve_environ *request = task->strand.request;
+
+    snprintf(path, FLIGHT_PATH, "%s", task->origin.name);
+    item->kind = HOLD_TASK;
+    item->id = request ? request->id : 0;
+}
+
 /* Without a way to see its calls, what was noted of the last one. */
 static size_t take_site(const struct coro *coro, const struct generation *generation,
                         struct frame *frame)
 {
     const reeve_app *app = generation->descriptor;
-    const void *entry = coro_arg(coro, call_run) ? (const void *)(uintptr_t)app->application
-                                                 : (const void *)(uintptr_t)app->init;
+    const struct task *task = coro_arg(coro, task_run);
+    const void *entry = (const void *)(uintptr_t)app->init;
 
+    if (task)
+        entry = (const void *)(uintptr_t)task->fn;
+    else if (coro_arg(coro, call_run))
+        entry = (const void *)(uintptr_t)app->application;
     *frame = (struct frame){.object = generation->path,
                             .offset = place_in(generation, coro_site(coro), entry)};
     return frame->offset != 0;
@@ -87,15 +102,31 @@ static int put(struct inspect *inspect, const struct coro *coro,
     return stacks_put(inspect->writer, item, frames, count, depth);
 }
 
+/* Whose code it runs, and what it is; NULL: it is none of an application. */
+static const struct generation *describe(const struct coro *coro, struct stacks_item *item,
+                                         char path[FLIGHT_PATH])
+{
+    const struct reeve_environ *request = coro_arg(coro, call_run);
+    const struct task *task = coro_arg(coro, task_run);
+
+    item->path = path;
+    path[0] = '\0';
+    if (request)
+        describe_request(request, item, path);
+    else if (task)
+        describe_task(task, item, path);
+    if (request)
+        return request->generation;
+    return task ? task->strand.generation : coro_arg(coro, generation_run_init);
+}
+
 /* False: enough for this round. */
 static bool see(struct coro *coro, void *arg)
 {
-    const struct reeve_environ *request = coro_arg(coro, call_run);
-    const struct generation *generation =
-        request ? request->generation : coro_arg(coro, generation_run_init);
     struct inspect *inspect = arg;
     struct stacks_item item = {.kind = HOLD_INIT};
-    char path[FLIGHT_PATH] = "";
+    char path[FLIGHT_PATH];
+    const struct generation *generation = describe(coro, &item, path);
 
     if (!generation)
         return true;
@@ -103,9 +134,6 @@ static bool see(struct coro *coro, void *arg)
         stacks_leave_out(inspect->writer);
         return true;
     }
-    item.path = path;
-    if (request)
-        describe_request(request, &item, path);
     if (put(inspect, coro, generation, &item) == -1 && errno != ENOSPC)
         inspect->error = errno;
     return !inspect->error && clock_ns() < inspect->slice_end;

@@ -124,6 +124,13 @@ static void on_unloaded(unsigned app, uint64_t generation, const char *why_not, 
                                .text = why_not ? why_not : ""});
 }
 
+static void on_background_ended(void *arg)
+{
+    struct link *link = arg;
+
+    link->orders.background_ended(link->orders.arg);
+}
+
 static void on_app_message(struct link *link, const struct message *message)
 {
     struct app *app = room_app(link->room, message->app);
@@ -214,6 +221,7 @@ struct link *link_open(struct room *room, int fd, const struct link_orders *orde
     }
     channel_when_flushed(link->channel, on_flushed);
     room->on_unloaded = on_unloaded;
+    room->on_background_ended = on_background_ended;
     room->arg = link;
     return link;
 }
@@ -221,6 +229,7 @@ struct link *link_open(struct room *room, int fd, const struct link_orders *orde
 void link_close(struct link *link)
 {
     link->room->on_unloaded = NULL;
+    link->room->on_background_ended = NULL;
     if (link->channel)
         channel_free(link->channel);
     free(link);

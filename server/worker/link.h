@@ -20,8 +20,9 @@ struct link_orders {
     void (*stacks)(uint64_t question, void *arg);                 /* link_answer_stacks, later */
     void (*flushed)(void *arg);                                   /* link_is_flushed again */
     void (*stop)(void *arg); /* end at once; also when the master has gone: then drain is called */
-    void (*reopen)(void *arg);   /* log files */
-    void (*orphaned)(void *arg); /* the master has gone */
+    void (*reopen)(void *arg);           /* log files */
+    void (*orphaned)(void *arg);         /* the master has gone */
+    void (*background_ended)(void *arg); /* a task that was no request's */
     void *arg;
 };
 

@@ -11,15 +11,18 @@
 #include <unistd.h>
 
 #include "app/access.h"
-#include "app/generation.h"
+#include "app/background.h"
 #include "app/overdue.h"
 #include "app/request.h"
 #include "app/room.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "client/client.h"
 #include "net/listener.h"
 #include "net/net.h"
 #include "runtime/coro.h"
+#include "runtime/soon.h"
+#include "runtime/threads.h"
 #include "worker/balance.h"
 #include "worker/fault.h"
 #include "worker/handoff.h"
@@ -48,6 +51,7 @@ struct worker_process {
     struct inspect *inspect;
     struct event *signals, *deadline;
     int signal_fd;
+    struct soon look; /* whether it may leave */
     bool is_draining;
     bool is_orphaned;
 };
@@ -110,10 +114,25 @@ static void leave(void *arg)
     event_base_loopexit(worker->base, NULL);
 }
 
+/* When the last connection has gone, and every application was told of the drain, their background
+ * work ends, too. */
+static void on_look(void *arg)
+{
+    struct worker_process *worker = arg;
+    struct room *room = &worker->room;
+
+    if (room->net.conn_count > 0 || background_is_told(room))
+        return;
+    room_retire(room);
+    if (background_count(room) == 0 && link_is_flushed(worker->link))
+        leave(worker);
+}
+
+/* Not from within what has just ended: its code may go. */
 static void leave_when_empty(struct worker_process *worker)
 {
-    if (worker->is_draining && worker->room.net.conn_count == 0 && link_is_flushed(worker->link))
-        leave(worker);
+    if (worker->is_draining)
+        soon_call(&worker->look, on_look, worker);
 }
 
 static void on_empty(void *arg)
@@ -121,14 +140,16 @@ static void on_empty(void *arg)
     leave_when_empty(arg);
 }
 
-/* The drain took too long: what is left is cut, and requests that still run are left behind. */
+/* The drain took too long: what is left is cut, and what still runs is left behind. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     struct worker_process *worker = arg;
 
     (void)fd, (void)what;
-    log_warnx("the drain took too long: %u connections are cut, %zu requests among them",
-              worker->room.net.conn_count, (size_t)board_get(&worker->room.slot->active));
+    log_warnx("the drain took too long: %u connections are cut, %zu requests among them, and %u "
+              "background tasks are cancelled",
+              worker->room.net.conn_count, (size_t)board_get(&worker->room.slot->active),
+              background_count(&worker->room));
     net_cut_all(&worker->room.net);
     leave(worker);
 }
@@ -145,6 +166,8 @@ static void drain(uint64_t ns, const char *identities, void *arg)
         close_sockets(worker);
         board_set(&worker->room.slot->is_draining, 1);
         link_say_leaving(worker->link);
+        background_drain_all(&worker->room);
+        client_drain();
     }
     net_drain(&worker->room.net, handoff_set_takers(&worker->handoff, identities));
     event_add(worker->deadline, &at); /* asked again, the later word counts */
@@ -258,6 +281,7 @@ static int open_net(struct worker_process *worker)
     net->app = &worker->room;
     net->on_request = call_on_request;
     net->on_refused = call_on_refused;
+    net->on_gone = call_on_gone;
     net->hand_on = hand_on;
     net->can_hand_on = can_hand_on;
     net->on_empty = on_empty;
@@ -297,6 +321,8 @@ static int open_signals(struct worker_process *worker)
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN); /* sendfile has no flag against it */
+    if (!worker->heritage->is_preflight)
+        signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit is EFBIG for one request */
     /* A preflight process is killed at once: preflight.c has seen to it. */
     if (!worker->heritage->is_preflight)
         orphan_watch(worker->heritage);
@@ -343,6 +369,7 @@ static int open_link(struct worker_process *worker)
                                        .stop = leave,
                                        .reopen = reopen,
                                        .orphaned = on_orphaned,
+                                       .background_ended = on_empty,
                                        .arg = worker};
 
     worker->link = link_open(&worker->room, worker->heritage->link, &orders);
@@ -391,7 +418,8 @@ static int worker_open(struct worker_process *worker, uintptr_t outermost)
         return -1;
     take_slot(worker);
     worker->base = new_base();
-    if (!worker->base || coro_pool_open(worker->base, config->stack_size, STACKS_KEPT) == -1)
+    if (!worker->base || coro_pool_open(worker->base, config->stack_size, STACKS_KEPT) == -1 ||
+        soon_open(worker->base) == -1 || client_open(worker->base) == -1)
         return -1;
     worker->room.is_preflight = heritage->is_preflight;
     worker->room.step = heritage->step;
@@ -406,32 +434,6 @@ static int worker_open(struct worker_process *worker, uintptr_t outermost)
 }
 
 /* ---- winding down ---- */
-
-static struct generation *first_in_use(const struct app *app)
-{
-    struct generation *generation;
-
-    LIST_FOREACH (generation, &app->generations, entry)
-        if (!generation->is_retired)
-            return generation;
-    return NULL;
-}
-
-/* Live or only prepared. One that still runs is left as it is: the process takes it along. From the
- * start each time, since one that goes may take others along. */
-static void retire_all_of(struct app *app)
-{
-    struct generation *generation;
-
-    while ((generation = first_in_use(app)))
-        generation_retire(generation);
-}
-
-static void retire_apps(struct worker_process *worker)
-{
-    for (unsigned i = 0; i < worker->room.app_count; i++)
-        retire_all_of(&worker->room.apps[i]);
-}
 
 static void free_event(struct event *event)
 {
@@ -460,7 +462,8 @@ static void worker_close(struct worker_process *worker)
 {
     stop_accepting(worker);
     net_cut_all(&worker->room.net);
-    retire_apps(worker);
+    background_skip_drain(&worker->room);
+    room_retire(&worker->room);
     unwind_requests(worker);
     inspect_free(worker->inspect);
     link_close(worker->link);
@@ -472,10 +475,15 @@ static void worker_close(struct worker_process *worker)
     close(worker->signal_fd);
     if (worker->room.access)
         access_log_close(worker->room.access);
+    /* What a thread runs may use what an orderly exit would take apart. */
+    if (!threads_close())
+        _exit(0);
     if (coro_alive() > 0 || worker->room.net.conn_count > 0)
         return; /* a request that would not be cancelled: the process takes it along */
+    client_close();
     net_close(&worker->room.net);
     room_close(&worker->room);
+    soon_close();
     coro_pool_close();
     event_base_free(worker->base);
     libevent_global_shutdown();

@@ -32,6 +32,7 @@
 #include "net/conn.h"
 #include "net/listener.h"
 #include "runtime/coro.h"
+#include "runtime/soon.h"
 
 /* In place of the server's own, which tells the time. */
 #define CASE_STAMP "Server: S\r\nDate: D\r\n"
@@ -85,6 +86,7 @@ static inline int app_case_open_net(struct app_case *c)
     net->app = &c->room;
     net->on_request = call_on_request;
     net->on_refused = call_on_refused;
+    net->on_gone = call_on_gone;
     return net_open(net);
 }
 
@@ -130,7 +132,8 @@ static inline int app_case_open(struct app_case *c, reeve_application *applicati
     c->base = event_base_new();
     c->board = board_create(1, 1, &c->board_fd);
     if (!c->base || !c->board || coro_pool_open(c->base, 256u << 10, 8) == -1 ||
-        room_open(&c->room, &c->config, c->board, 0) == -1 || app_case_open_net(c) == -1)
+        soon_open(c->base) == -1 || room_open(&c->room, &c->config, c->board, 0) == -1 ||
+        app_case_open_net(c) == -1)
         return -1;
     app_case_fix_stamp(c);
     c->listener = listener_new(&c->room.net, -1, 0, 8080);
@@ -162,6 +165,8 @@ static inline void app_case_receive(struct app_case *c)
 {
     ssize_t n;
 
+    if (c->client == -1)
+        return;
     while ((n = recv(c->client, c->wire + c->length, CASE_WIRE - 1 - c->length, 0)) > 0)
         c->length += (size_t)n;
     c->is_closed |= n == 0 || (n == -1 && errno != EAGAIN);
@@ -224,6 +229,7 @@ static inline void app_case_close(struct app_case *c)
     listener_free(c->listener);
     net_close(&c->room.net);
     room_close(&c->room);
+    soon_close();
     coro_pool_close();
     event_base_free(c->base);
     board_detach(c->board);

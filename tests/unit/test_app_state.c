@@ -213,11 +213,61 @@ static void who_has_the_state_stays_until_all_who_use_it_have_gone(void **state)
     ((reeve_app *)(uintptr_t)d->descriptor)->handover = NULL;
     commit(d, false); /* b is superseded, and would free what a's request uses */
     assert_int_equal(c.builds[3].finis, 0);
-    assert_int_equal(b->held_for[HOLD_STATE], 1);
+    assert_int_equal(b->held_for[HOLD_STATE], 2); /* for the request, and for a itself */
 
     generation_leave(a, request);
     assert_string_equal(c.text, "2 3 ");
     assert_false(c.builds[3].was_handed_over);
+}
+
+static bool may_return;
+
+static int takes_its_time(reeve_module *module)
+{
+    (void)module;
+    while (!may_return)
+        reeve_sleep(0.001);
+    return 0;
+}
+
+static void what_runs_in_the_background_keeps_the_state(void **state)
+{
+    struct generation *a = prepared(1), *b = prepared(1), *d = prepared(0);
+
+    (void)state;
+    may_return = false;
+    ((reeve_app *)(uintptr_t)a->descriptor)->on_drain = takes_its_time;
+    ((reeve_app *)(uintptr_t)d->descriptor)->handover = NULL;
+    commit(a, false);
+    commit(b, false);
+    commit(d, false); /* b is superseded, and would free what a's on_drain uses */
+    assert_int_equal(c.builds[3].finis, 0);
+
+    may_return = true;
+    while (coro_alive() > 0)
+        app_case_turn(&c.app);
+    assert_string_equal(c.text, "2 3 ");
+}
+
+/* A task of a's that runs on may have seen the state that b keeps, and will free. */
+static void so_does_a_task_of_one_that_is_back_without_it(void **state)
+{
+    struct generation *a = prepared(1), *b = prepared(1);
+
+    (void)state;
+    may_return = false;
+    ((reeve_app *)(uintptr_t)a->descriptor)->on_start = takes_its_time;
+    commit(a, false);
+    commit(b, true);
+    c.builds[3].gives = "mine now";
+    commit(a, false);
+    assert_string_equal(c.text, "");
+
+    may_return = true;
+    while (coro_alive() > 0)
+        app_case_turn(&c.app);
+    commit(prepared(0), false);
+    assert_string_equal(c.text, "2 3 ");
 }
 
 static void twenty_generations_pass_it_on(void **state)
@@ -379,7 +429,8 @@ static void one_that_gave_the_state_back_stays_while_older_requests_run(void **s
     assert_string_equal(c.text, "3 ");
     assert_int_equal(a->held_for[HOLD_STATE], 0);
     commit(d, false);
-    assert_int_equal(d->held_for[HOLD_STATE], 1); /* for the new one, with no old one to count */
+    assert_int_equal(d->held_for[HOLD_STATE], 2); /* for the new one, with no old one to count,
+                                                     and for a itself */
     generation_leave(a, new);
     assert_string_equal(c.text, "3 2 ");
     assert_int_equal(d->holds, 0);
@@ -444,6 +495,8 @@ int main(void)
         CASE(the_old_one_may_decline),
         CASE(the_new_one_may_decline),
         CASE(who_has_the_state_stays_until_all_who_use_it_have_gone),
+        CASE(what_runs_in_the_background_keeps_the_state),
+        CASE(so_does_a_task_of_one_that_is_back_without_it),
         CASE(twenty_generations_pass_it_on),
         CASE(one_that_is_kept_gets_its_state_back),
         CASE(to_and_fro_nobody_is_left_behind),
