@@ -68,7 +68,7 @@ const struct command commands[] = {
      "some workers have already, is taken back. A restart ends where it is. A start\n"
      "and an upgrade cannot be given up.", run_cancel},
     {"stacks",     "[ID]",      0, 1,  COMPLETES_NOTHING, 0,
-     "the requests that wait, by the code they wait in",
+     "the requests and tasks that wait, and where",
      "Of all workers, or of the one with that ID, such as 0. Nobody is held up by it.\n"
      "The server's own calls are left out; -j has them.", run_stacks},
     {"worker",     "kill|restart ID", 2, 2, COMPLETES_NOTHING, TAKES(OPTION_NO_WAIT),

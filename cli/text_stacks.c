@@ -40,7 +40,7 @@ static bool has_others(const cJSON *backtrace)
 
 static char *place_of(const cJSON *item)
 {
-    static const char *const members[] = {"app", "generation", "phase", "step", "waits_in"};
+    static const char *const members[] = {"app", "generation", "phase", "step", "task", "waits_in"};
     const cJSON *backtrace = json_at(item, "backtrace"), *frame;
     cJSON *place = cJSON_CreateObject(), *calls = cJSON_AddArrayToObject(place, "calls");
     bool is_servers_shown = !has_others(backtrace);
@@ -93,15 +93,24 @@ static size_t group(struct waiting *waiting, size_t count, struct group *groups)
 
 /* ---- a group ---- */
 
-/* "3 requests of hello 2 wait in reeve_sleep" */
+static const char *kind_of(const cJSON *item)
+{
+    if (json_at(item, "task") != NULL)
+        return "task";
+    return json_at(item, "step") != NULL ? "init" : "request";
+}
+
+/* "3 requests of hello 2 wait in reeve_sleep", "1 task poll of hello 2 waits in reeve_await" */
 static void print_what(const struct group *group)
 {
     const cJSON *item = group->first->item;
-    const char *call = json_text(item, "waits_in");
-    bool is_init = json_at(item, "step") != NULL, is_one = group->count == 1;
+    const char *call = json_text(item, "waits_in"), *task = json_text(item, "task");
+    bool is_one = group->count == 1;
 
-    printf("%s%zu %s%s of ", human_colour(stdout, COLOUR_BOLD), group->count,
-           is_init ? "init" : "request", is_one ? "" : "s");
+    printf("%s%zu %s%s%s", human_colour(stdout, COLOUR_BOLD), group->count, kind_of(item),
+           is_one ? "" : "s", task[0] != '\0' ? " " : "");
+    human_print_line(stdout, task);
+    printf(" of ");
     human_print_line(stdout, json_text(item, "app"));
     printf(" %.0f %s%s", json_number(item, "generation"),
            json_is(item, "phase", "running") ? "run" : "wait", is_one ? "s" : "");
@@ -126,6 +135,10 @@ static void print_one(const cJSON *item)
         printf("  ");
     }
     printf("worker %.0f.%.0f", json_number(item, "worker"), json_number(item, "incarnation"));
+    if (json_at(item, "of_request") != NULL) {
+        printf(", of request ");
+        human_print_line(stdout, json_text(item, "of_request"));
+    }
     if (json_at(item, "age") != NULL)
         printf(", %s", human_seconds(json_number(item, "age"), age, sizeof age));
     if (json_at(item, "waited") != NULL)

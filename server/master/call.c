@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_depth.h"
 #include "master/action.h"
-#include "master/json_depth.h"
 #include "master/master.h"
 
 #define STREAM_BACKLOG (256 * 1024) /* unsent bytes; in memory several times as much */

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_depth.h"
 #include "base/log.h"
 #include "master/history_private.h"
-#include "master/json_depth.h"
 
 #define RECEIPT_DEPTH_MAX 16
 #define SKIPPED_NAMED     8

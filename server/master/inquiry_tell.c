@@ -237,6 +237,17 @@ static void put_request(cJSON *json, const struct told *told)
                             flight_phase_name(is_running(told) ? FLIGHT_RUNNING : FLIGHT_WAITING));
 }
 
+/* One that is no request's is background work. */
+static void put_task(cJSON *json, const struct stacks_item *item)
+{
+    char id[24];
+
+    cJSON_AddStringToObject(json, "task", item->path);
+    snprintf(id, sizeof(id), "%016" PRIx64, item->id);
+    if (item->id != 0)
+        cJSON_AddStringToObject(json, "of_request", id);
+}
+
 static cJSON *tell_one(const struct inquiry *inquiry, const struct symbols *named,
                        const struct told *told, cJSON *backtraces)
 {
@@ -251,6 +262,8 @@ static cJSON *tell_one(const struct inquiry *inquiry, const struct symbols *name
     put_count(json, "generation", item->generation);
     if (item->kind == HOLD_REQUEST)
         put_request(json, told);
+    else if (item->kind == HOLD_TASK)
+        put_task(json, item);
     else
         cJSON_AddStringToObject(json, "step", worker_step_name(STEP_INIT));
     if (item->begun_at != 0)

@@ -17,7 +17,9 @@ struct subject {
     const void *figures;
     const char *label; /* "app"; NULL: there is only one */
     const char *value;
-    char number[24]; /* room for a value */
+    const char *job;  /* of the app; NULL: it is none */
+    const char *pool; /* likewise */
+    char number[24];  /* room for a value */
 };
 
 struct writer {
@@ -57,6 +59,13 @@ static void write_head(const struct writer *writer, const char *name, const char
     evbuffer_add_printf(writer->out, "# TYPE %.*s %s\n", length, name, type);
 }
 
+static void write_pair(struct evbuffer *out, const char *label, const char *value)
+{
+    evbuffer_add_printf(out, "%s=\"", label);
+    metrics_write_label(out, value);
+    evbuffer_add(out, "\"", 1);
+}
+
 /* Writes "name{app="hello",more}" and a space; `more` may be NULL. */
 static void write_name(const struct writer *writer, const char *name, const char *suffix,
                        const struct subject *subject, const char *more)
@@ -66,10 +75,15 @@ static void write_name(const struct writer *writer, const char *name, const char
     evbuffer_add_printf(out, "%s%s", name, suffix);
     if (subject->label != NULL || more != NULL)
         evbuffer_add(out, "{", 1);
-    if (subject->label != NULL) {
-        evbuffer_add_printf(out, "%s=\"", subject->label);
-        metrics_write_label(out, subject->value);
-        evbuffer_add(out, "\"", 1);
+    if (subject->label != NULL)
+        write_pair(out, subject->label, subject->value);
+    if (subject->job != NULL) {
+        evbuffer_add(out, ",", 1);
+        write_pair(out, "job", subject->job);
+    }
+    if (subject->pool != NULL) {
+        evbuffer_add(out, ",", 1);
+        write_pair(out, "pool", subject->pool);
     }
     if (more != NULL)
         evbuffer_add_printf(out, "%s%s", subject->label != NULL ? "," : "", more);
@@ -255,6 +269,53 @@ static void write_apps(const struct writer *writer, const struct stats *stats)
     free(subjects);
 }
 
+static void write_jobs(const struct writer *writer, const struct stats *stats)
+{
+    struct subject *subjects = calloc(stats->app_count * JOB_MOST + 1, sizeof *subjects);
+    size_t count = 0;
+
+    for (size_t i = 0; subjects != NULL && i < stats->app_count; i++) {
+        const struct stats_app *app = &stats->apps[i];
+
+        for (size_t j = 0; j < app->job_count; j++)
+            subjects[count++] = (struct subject){.figures = &app->jobs[j],
+                                                 .label = "app",
+                                                 .value = app->name,
+                                                 .job = app->jobs[j].name};
+    }
+    if (count > 0)
+        write_table(writer, &stats_job_table, subjects, count);
+    free(subjects);
+}
+
+static size_t count_pools(const struct stats *stats)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < stats->app_count; i++)
+        count += stats->apps[i].pool_count;
+    return count;
+}
+
+static void write_pools(const struct writer *writer, const struct stats *stats)
+{
+    struct subject *subjects = calloc(count_pools(stats) + 1, sizeof *subjects);
+    size_t count = 0;
+
+    for (size_t i = 0; subjects != NULL && i < stats->app_count; i++) {
+        const struct stats_app *app = &stats->apps[i];
+
+        for (size_t j = 0; j < app->pool_count; j++)
+            subjects[count++] = (struct subject){.figures = &app->pools[j],
+                                                 .label = "app",
+                                                 .value = app->name,
+                                                 .pool = app->pools[j].name};
+    }
+    if (count > 0)
+        write_table(writer, &stats_pool_table, subjects, count);
+    free(subjects);
+}
+
 void metrics_write(struct evbuffer *out, const struct report_source *from, bool is_openmetrics)
 {
     const struct writer writer = {out, is_openmetrics};
@@ -263,6 +324,8 @@ void metrics_write(struct evbuffer *out, const struct report_source *from, bool 
     write_sockets(&writer, from);
     write_workers(&writer, from->stats);
     write_apps(&writer, from->stats);
+    write_jobs(&writer, from->stats);
+    write_pools(&writer, from->stats);
     if (is_openmetrics)
         evbuffer_add_printf(out, "# EOF\n");
 }

@@ -214,6 +214,36 @@ static void put_older(cJSON *generations, const struct report_source *from,
     }
 }
 
+static cJSON *job_object(const struct stats_job *job)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    put_table(object, &stats_job_table, job);
+    if (!job->figures.is_running)
+        cJSON_ReplaceItemInObjectCaseSensitive(object, "running", cJSON_CreateNull());
+    return object;
+}
+
+static void put_jobs(cJSON *object, const struct stats_app *app)
+{
+    cJSON *jobs = cJSON_AddArrayToObject(object, "jobs");
+
+    for (size_t i = 0; i < app->job_count; i++)
+        cJSON_AddItemToArray(jobs, job_object(&app->jobs[i]));
+}
+
+static void put_pools(cJSON *object, const struct stats_app *app)
+{
+    cJSON *pools = cJSON_AddArrayToObject(object, "pools");
+
+    for (size_t i = 0; i < app->pool_count; i++) {
+        cJSON *item = cJSON_CreateObject();
+
+        put_table(item, &stats_pool_table, &app->pools[i]);
+        cJSON_AddItemToArray(pools, item);
+    }
+}
+
 static void put_app(cJSON *object, const struct report_source *from, const struct stats_app *app)
 {
     cJSON *generations;
@@ -231,6 +261,8 @@ static void put_app(cJSON *object, const struct report_source *from, const struc
         cJSON_AddItemToArray(generations, item);
     }
     put_older(generations, from, app);
+    put_jobs(object, app);
+    put_pools(object, app);
 }
 
 static void put_apps(cJSON *object, const struct report_source *from)

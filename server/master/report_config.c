@@ -30,7 +30,7 @@ static const struct key {
     KEY(SIZE, stack_size),        KEY(SWITCH, server_header),
     KEY(SECONDS, request_timeout), KEY(COUNT, quarantine_after), KEY(SECONDS, quarantine_time),
     KEY(COUNT, max_requests),     KEY(BYTES, max_memory),       KEY(COUNT, recycle_jitter),
-    KEY(SWITCH, record_queries),
+    KEY(SWITCH, record_queries),  KEY(COUNT, offload_threads),
 #undef KEY
     /* clang-format on */
 };
@@ -98,6 +98,12 @@ static cJSON *listen_object(const struct config_listen *listen)
     return object;
 }
 
+static const char *const client_gone_names[] = {
+    [CLIENT_GONE_RESET] = "reset",
+    [CLIENT_GONE_CLOSE] = "close",
+    [CLIENT_GONE_IGNORE] = "ignore",
+};
+
 static cJSON *app_object(const struct config_app *app)
 {
     cJSON *object = cJSON_CreateObject(), *listens, *options;
@@ -106,6 +112,7 @@ static cJSON *app_object(const struct config_app *app)
     put_text(object, "mount", app->mount);
     cJSON_AddNumberToObject(object, "request_timeout",
                             (double)app->request_timeout / (double)NS_PER_SEC);
+    put_text(object, "client_gone", client_gone_names[app->client_gone]);
     listens = cJSON_AddArrayToObject(object, "listen");
     for (size_t i = 0; i < app->listen_count; i++)
         cJSON_AddItemToArray(listens, cJSON_CreateString(app->listens[i]));
