@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # The command line: reeve starts, says that it is ready, stops; what it cannot do it says in one sentence.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # HTTP/1.1 as a client sees it: framing, connections, methods, limits; and what must not be let through.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # A body of any size passes in constant memory.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # The application interface, from the side of applications that break its rules: what the client gets, and what not.
 load helpers
 
@@ -165,7 +166,7 @@ EOF
 
 @test "an iterable without end is closed when its client goes away" {
     start_streams
-    run -23 bash -c "set -o pipefail; curl -sS '$URL/iterable' | head -n 2; exit \${PIPESTATUS[0]}"
+    run -23 bash -c "set -o pipefail; curl -s '$URL/iterable' | head -n 2; exit \${PIPESTATUS[0]}"
     assert_line --index 1 'piece 2'
     wait_until has_journal closed
     wait_until is_equal 0 figure .requests.active

@@ -80,6 +80,7 @@ is_well() {
     assert_output '1 0 '
 }
 
+# bats test_tags=core
 @test "rubbish, too much, nothing and hanging up do not disturb the master" {
     head -c 100000 /dev/urandom | nc -N -U "$CONTROL" >/dev/null || true
     run raw send "unix:$CONTROL" 'nonsense\r\n\r\n'

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # The master looks after its workers: those that die are replaced, signals mean what operators expect.
 load helpers
 

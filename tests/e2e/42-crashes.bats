@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # A worker that crashes, exits or is killed: the log names the request and the code, what else was under way is told, the
 # next request is served; and reevectl shows the same afterwards.
 load helpers

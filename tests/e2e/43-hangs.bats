@@ -331,6 +331,7 @@ EOF
     assert_equal "$STATUS" 1
 }
 
+# bats test_tags=core
 @test "while a worker's core is dumped, its successor serves" {
     case $(cat /proc/sys/kernel/core_pattern) in
     '' | '|'* | /*) skip "core_pattern: cores go elsewhere" ;;

@@ -68,6 +68,7 @@ EOF
     stop_reeve
 }
 
+# bats test_tags=core
 @test "under load no request is lost, and each worker has a limit of its own" {
     need wrk
     start_reeve <<EOF

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # What waits, and in which code: by the thousand, without anybody noticing; also when a worker does not answer or dies, the
 # one who asks goes away, or code is deployed meanwhile.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2153

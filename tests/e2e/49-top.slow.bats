@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # reevectl top, looked at in a terminal of many sizes that terminal.py plays: what it shows of a real server, the figures it
 # makes of samples that fake-control.py tells, what the keys do, and that the terminal is as before whatever happens.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2154

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # Deploying new code in place: everywhere or nowhere, without a lost request. Each test looks at what is answered, by
 # which processes, and at the generation: a reload that only says "live" would pass none of them.
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # The rolling restart: other processes, the new one ready before the old one drains, and no lost request.
 load helpers
 

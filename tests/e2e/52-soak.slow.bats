@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # A hundred reloads, twenty restarts, twenty configurations under load: nothing lost, nothing left behind.
 load helpers
 

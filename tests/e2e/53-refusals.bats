@@ -87,6 +87,7 @@ at_last() {
     at_last
 }
 
+# bats test_tags=core
 @test "an init that crashes" {
     begin
     build -DIN_INIT='raise(SIGSEGV)'

@@ -71,7 +71,7 @@ unload_wait = 0'
         assert_equal "$(counts)" "build $n count $n handovers $((n - 1))"
     done
     # All of them are still there, though only a few have figures of their own, or a row for each of their holders.
-    assert_equal "$(figure '.applications.c.held')" "$((20 + 20))" # requests, and the builds that have their state
+    assert_equal "$(figure '.applications.c.held')" "$((3 * 20))" # requests, and the state: for each of them, and for its build
     touch "$DIR/go"
     wait_until is_equal 0 figure .requests.active
     assert_equal "$(cat "$DIR"/old* | cut -d' ' -f1,2 | sort -u | wc -l)" 20

@@ -360,6 +360,7 @@ start_on_small_disk() {
     run ! grep "$DIR/units" <<<"$output"
 }
 
+# bats test_tags=core
 @test "modules load where no memory can become executable that was written" {
     ! is_sanitized || skip "the sanitizer needs such memory"
     run python3 "$MANAGER" forbid true

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # The upgrade: the master becomes another binary, the same process with the same sockets and counters; then its workers
 # do. A binary that is no good changes nothing.
 load helpers

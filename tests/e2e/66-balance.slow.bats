@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # New connections go to the workers that have little to do.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # Ten thousand idle connections and ten thousand sleeping requests at once in one worker, while others are served.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=core
 # The whole life of a server under valgrind: no invalid access, and no memory that is definitely lost, in any process.
 load helpers
 

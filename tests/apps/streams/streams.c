@@ -185,10 +185,10 @@ static int until_gone(reeve_environ *env, reeve_start_response *start_response)
     start(env, start_response);
     say(env, "waiting\n");
     reeve_flush(env);
-    while (!reeve_is_gone(env))
-        if (reeve_sleep(0.02) != 0)
-            return -1;
-    note("gone");
+    while (reeve_sleep(0.02) == 0)
+        continue;
+    if (reeve_is_gone(env))
+        note("gone");
     return -1;
 }
 
