@@ -10,9 +10,9 @@ from peers import HERE, ROOT, Missing
 CONNECTIONS = 64
 
 
-def cost_table(bench, title, what, base_name, most=None, goal="", **options):
-    """A row for each server that has `what`; ratios are to base_name's, and `most` is reeve's bar."""
-    servers = bench.yard.having(what)
+def cost_table(bench, title, what, base_name, most=None, goal="", names=(), **options):
+    """A row for each server (or those named) that has `what`; ratios are to base_name's, and `most` is reeve's bar."""
+    servers = bench.yard.having(what, *names)
     print(f"{title}:")
     costs = take_turns(servers, what, bench.rounds, folder=bench.folder, seconds=bench.seconds,
                        connections=CONNECTIONS, **options)
@@ -150,7 +150,8 @@ def waiting(bench):
     gone = time.monotonic() - begin
     table(["with", "median", "p99", "worst", "bar"], rows)
     print(f"  memory: {idle_size:.0f} bytes an idle connection, {sleep_size:.0f} bytes a sleeping request"
-          f" with its connection; all hung up within {gone:.2f} s")
+          f" with its connection ({bench.bar('bytes a sleeping request', sleep_size, 10000)});"
+          f" all hung up within {gone:.2f} s")
     if early:
         bench.fail(f"waiting: {early} connections were answered or closed before their time")
 
@@ -402,6 +403,9 @@ def beside(bench):
 # ---- coroutines ----
 
 
+SWITCH_BAR = 20  # ns
+
+
 def switch(bench):
     build = peers.build_folder()
     objects = [o for room in ("runtime", "base") for o in glob.glob(f"{build}/obj/server/{room}/*.o")]
@@ -413,7 +417,50 @@ def switch(bench):
                              f"{HERE}/switch.c", *objects, *shlex.split(libraries), "-pthread", "-ldl")
     out = subprocess.run([binary], capture_output=True, text=True, check=True).stdout
     print("coroutines:")
-    table(["what", "ns"], [line.split("\t") for line in out.splitlines()])
+    table(["what", "ns", "bar"],
+          [[name, ns, bench.bar(name, float(ns), SWITCH_BAR) if name == "one switch" else ""]
+           for name, ns in (line.split("\t") for line in out.splitlines())])
+
+
+# ---- the router ----
+
+
+def router(bench):
+    build = peers.build_folder()
+    objects = [o for name in ("web/route_*", "http/chars", "base/arena")
+               for o in glob.glob(f"{build}/obj/server/{name}.c.o")]
+    if len(objects) < 4:
+        raise Missing(f"no objects in {build}: run make first")
+    binary = peers.compile_c(os.path.join(bench.folder, "router"), f"-I{ROOT}/server", f"{HERE}/router.c", *objects)
+    out = subprocess.run([binary], capture_output=True, text=True, check=True).stdout
+    print("the router, to find a path's route:")
+    table(["what", "ns, 10 routes", "ns, 1,000 routes", "x"],
+          [[what, few, many, f"{float(many) / float(few):.2f}"]
+           for what, few, many in (line.split("\t") for line in out.splitlines())])
+
+
+# ---- views ----
+
+
+def views(bench):
+    cost_table(bench, "a view that answers with 1 KB of JSON", "json", "libmicrohttpd",
+               names=("reeve, views", "libmicrohttpd"))
+    cost_table(bench, "a view that answers with a row of PostgreSQL (its own CPU is not counted)", "row", "libmicrohttpd",
+               names=("reeve, notes", "libmicrohttpd, notes"))
+
+
+# ---- futures and tasks ----
+
+FUTURE_BAR = 200  # ns
+
+
+def futures(bench):
+    folder = bench.yard.subfolder("async")
+    server = peers.start_reeve(folder, None, hello=peers.compile_module(folder, "async"))
+    lines = [line.split("\t") for line in get(server.urls["hello"]).decode().splitlines()]
+    print("futures and tasks, measured by an application in a worker:")
+    table(["what", "ns", "bar"], [[name, ns, bench.bar(name, float(ns), FUTURE_BAR) if "future" in name else ""]
+                                  for name, ns in lines])
 
 
 ALL = {
@@ -427,4 +474,7 @@ ALL = {
     "even": (even, "long-lived connections over four workers, beside nginx"),
     "beside": (beside, "CPU a request beside another build of reeve, $REEVE_BESIDE"),
     "switch": (switch, "a coroutine switch, in nanoseconds"),
+    "router": (router, "finding a path's route among 10 and among 1,000, in nanoseconds"),
+    "views": (views, "CPU a request of views that answer with JSON and with a row of PostgreSQL, beside libmicrohttpd"),
+    "futures": (futures, "a future resolved and awaited, a task spawned and awaited, in nanoseconds"),
 }

@@ -3,7 +3,7 @@
 A Server knows its URLs by what they serve ("hello", "close", "10 KB", "1 MB"); one that a peer does not have is left out of
 that table. Nothing here reads or writes a system service's configuration.
 """
-import contextlib, os, shutil, signal, socket, subprocess, time
+import contextlib, glob, os, shutil, signal, socket, subprocess, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -137,7 +137,7 @@ def file_urls(prefix=""):
 # ---- reeve ----------------------------------------------------------------------------------------------------------
 
 
-def start_reeve(folder, www, hello=None, workers=1, build=None):
+def start_reeve(folder, www, hello=None, workers=1, build=None, options=""):
     """With all bundled apps that are measured, or with `hello`, a module, alone."""
     build, port = build or build_folder(), free_port()
     apps = os.path.join(build, "apps")
@@ -146,7 +146,7 @@ control = "{folder}/control.sock"
 state_dir = "{folder}/state"
 keep_alive = 10m
 listen "127.0.0.1:{port}" {{ backlog = 4096 }}
-app "hello" {{ module = "{hello or apps + '/hello.so'}" }}
+app "hello" {{ module = "{hello or apps + '/hello.so'}" option {{ {options} }} }}
 """
     if not hello:
         text += f"""app "files" {{ module = "{apps}/files.so" mount = "/files" option {{ root = "{www}" }} }}
@@ -158,6 +158,26 @@ app "sleep" {{ module = "{apps}/sleep.so" mount = "/sleep" }}
     server = Server("reeve", folder, [os.path.join(build, "bin/reeve"), "-c", conf], port, urls, stop=signal.SIGINT,
                     ready=" ready: ")
     server.control = f"{folder}/control.sock"
+    return server
+
+
+def compile_module(folder, name, *libraries):
+    """An application that lies beside this file."""
+    return compile_c(os.path.join(folder, f"{name}.so"), "-shared", "-fPIC", "-fvisibility=hidden",
+                     "-Wl,-Bsymbolic-functions", f"-I{ROOT}/include", f"{HERE}/{name}.c", *libraries)
+
+
+def start_view(folder, www):
+    server = start_reeve(folder, None, hello=compile_module(folder, "view"))
+    server.name, server.urls = "reeve", {"json": server.urls["hello"] + "things/1"}
+    return server
+
+
+def start_note(folder, www):
+    database = start_postgres()
+    module = compile_module(folder, "note", os.path.join(build_folder(), "lib/libreeve-pg.a"), "-lpq")
+    server = start_reeve(folder, None, hello=module, options=f'database = "{database.conninfo}"')
+    server.name, server.urls = "reeve", {"row": server.urls["hello"] + "notes/1"}
     return server
 
 
@@ -219,6 +239,47 @@ http {{
     return Server("nginx", folder, command, port, {"hello": "/", "close": "/", **file_urls()})
 
 
+class Postgres(Server):
+    """Runs as somebody else when this is root, since it refuses to be; so its folder is its own."""
+
+    def __init__(self):
+        programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+        if not programs:
+            raise Missing("PostgreSQL is not installed")
+        self.home, port = tempfile.mkdtemp(prefix="reeve-bench-pg-"), free_port()
+        user = []
+        if os.geteuid() == 0:
+            shutil.chown(self.home, "postgres")
+            user = [program("setpriv"), "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        data = os.path.join(self.home, "data")
+        subprocess.run([*user, f"{programs[-1]}/initdb", "-D", data, "-U", "bench", "-A", "trust", "--no-sync"], cwd=self.home,
+                       stdout=subprocess.DEVNULL, check=True)
+        self.conninfo = f"host=127.0.0.1 port={port} user=bench dbname=postgres"
+        super().__init__("PostgreSQL", self.home, [*user, f"{programs[-1]}/postgres", "-D", data, "-F", "-h", "127.0.0.1", "-k", "",
+                                                   "-p", str(port)], port, {}, ready="ready to accept connections")
+        subprocess.run([program("psql"), "-q", self.conninfo, "-c", "CREATE TABLE notes (id int PRIMARY KEY, title text);"
+                        "INSERT INTO notes SELECT n, 'the note number ' || n FROM generate_series(1, 1000) n"], check=True)
+
+    def stop(self):
+        super().stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def start_postgres():
+    """One for all who need it."""
+    return next((server for server in _running if isinstance(server, Postgres)), None) or Postgres()
+
+
+def start_mhd(folder, www, conninfo=None):
+    """libmicrohttpd, for what the others have no code for: see mhd.c."""
+    port = free_port()
+    binary = compile_c(os.path.join(folder, "mhd"), os.path.join(HERE, "mhd.c"), "-lmicrohttpd", "-lcjson",
+                       "-I/usr/include/postgresql", "-lpq")
+    if conninfo:
+        return Server("libmicrohttpd", folder, [binary, str(port), conninfo], port, {"row": "/notes/1"})
+    return Server("libmicrohttpd", folder, [binary, str(port)], port, {"json": "/things/1"})
+
+
 def start_lighttpd(folder, www):
     port = free_port()
     write(os.path.join(www, "hello.txt"), HELLO)
@@ -268,6 +329,10 @@ STARTERS = {
     "reeve, four": lambda folder, www: start_reeve(folder, www, workers=4),
     "nginx, four": lambda folder, www: start_nginx(folder, www, workers=4),
     "reeve, beside": start_beside,
+    "reeve, views": start_view,
+    "libmicrohttpd": start_mhd,
+    "reeve, notes": start_note,
+    "libmicrohttpd, notes": lambda folder, www: start_mhd(folder, www, start_postgres().conninfo),
     "nginx": start_nginx,
     "lighttpd": start_lighttpd,
     "h2o": start_h2o,
