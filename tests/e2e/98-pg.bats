@@ -202,6 +202,25 @@ refused 121 23505 duplicate key value violates unique constraint \"things_name_k
     assert_equal "$(pool left '"\(.opens) \(.discarded)"')" "$opens 0"
 }
 
+# cancelled PATH: with the first, the second ... wait cancelled, until there is none left; a build without a sanitizer
+# cancels none
+cancelled() {
+    curl -sS --max-time 60 -o /dev/null -w '%{http_code}\n' "$URL$1&cancel=[1-30]" >"$DIR/codes"
+    assert_equal "$(wc -l <"$DIR/codes")" 30
+    assert_equal "$(tail -n 1 "$DIR/codes")" 200
+    ! is_sanitized || refute grep -q 200 <(head -n 1 "$DIR/codes")
+    wait_until is_at_rest left
+    wait_until is_equal 0 sessions "state <> 'idle'"
+}
+
+@test "whoever is cancelled at any of the waits leaves nothing behind: no query, no transaction, no place in the pool" {
+    cancelled '/left/query?sql=SELECT+pg_sleep(0.01)'
+    cancelled '/left/each?sql=SELECT+generate_series(1,300)'
+    cancelled '/left/tx?then=rollback'
+    assert_equal "$(codes '/left/query?sql=SELECT+1')" 200
+    sql 'DELETE FROM things'
+}
+
 @test "a statement past query_limit is stopped, and the only connection is there for the next" {
     run -0 ask '/quick/query?sql=SELECT+pg_sleep(60)' '/quick/query?sql=SELECT+7'
     assert_output "stopped 110 - its time was over

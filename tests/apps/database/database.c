@@ -4,7 +4,9 @@
  *     /tx?then=W            inserts "tx" into things; W: commit, rollback, nothing (forgets it), fail (then commits), sleep
  *     /hold?ms=N            holds a connection so long, without a query
  *     /forget               takes from the pool of numbers, and does not give back
+ *     ...&cancel=N          whoever is the N-th to wait from then on is cancelled there, in a build with a sanitizer
  * and "KIND ERRNO SQLSTATE MESSAGE" with 503, 504 or 500 when something fails. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +149,16 @@ static int forget(reeve_environ *env, reeve_start_response *start_response)
     return say(env, start_response, "200 OK", "taken\n");
 }
 
+/* tests/apps/tour has the same, for everything but this. */
+static void cancel_nth(unsigned n)
+{
+    unsigned (*nth)(unsigned);
+
+    *(void **)&nth = dlsym(RTLD_DEFAULT, "reeve_test_cancel_nth");
+    if (nth)
+        nth(n);
+}
+
 static int database(reeve_environ *env, reeve_start_response *start_response)
 {
     static const struct {
@@ -155,9 +167,17 @@ static int database(reeve_environ *env, reeve_start_response *start_response)
     } routes[] = {{"/query", query}, {"/each", each},     {"/tx", tx},
                   {"/hold", hold},   {"/forget", forget}, {NULL, NULL}};
 
-    for (size_t i = 0; routes[i].path; i++)
-        if (strcmp(reeve_path(env), routes[i].path) == 0)
-            return routes[i].handler(env, start_response);
+    const char *nth = reeve_query_get(env, "cancel");
+    int result;
+
+    for (size_t i = 0; routes[i].path; i++) {
+        if (strcmp(reeve_path(env), routes[i].path) != 0)
+            continue;
+        cancel_nth(nth ? (unsigned)atoi(nth) : 0);
+        result = routes[i].handler(env, start_response);
+        cancel_nth(0);
+        return result;
+    }
     return say(env, start_response, "200 OK", "build " TEXT(BUILD) "\n");
 }
 
