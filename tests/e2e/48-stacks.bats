@@ -236,7 +236,7 @@ ask() {
 
 @test "a worker without a descriptor left says so, and the others are told of" {
     serve
-    nap 4
+    nap 24 # some of them in worker 1
     local pid
     pid=$(pid_of 0)
     prlimit --pid "$pid" --nofile=3:
@@ -246,7 +246,7 @@ ask() {
     assert_output --partial 'worker 0.1 cannot write them down'
     prlimit --pid "$pid" --nofile=1000:
     assert_equal "$(stacks '' '[.workers[].ok] | tojson')" '[true,true]'
-    wake 4
+    wake 24
 }
 
 @test "who asks may go away, several may ask at once, and the server stops with questions open" {
