@@ -225,7 +225,7 @@ int conn_take_turns(struct conn *conn)
         return 0;
     conn->turn = 0;
     reason = coro_sleep(0);
-    if (!reason)
+    if (!reason || conn->is_gone) /* which the caller looks for */
         return 0;
     errno = reason;
     return -1;

@@ -213,6 +213,34 @@ static void which_may_be_ignored(void **state)
     assert_int_equal(seen.error, 0);
 }
 
+static int pours(reeve_environ *environ, reeve_start_response *start_response)
+{
+    static char piece[65536];
+
+    start_response(environ, "200 OK", REEVE_NO_HEADERS);
+    while (reeve_write(environ, piece, sizeof piece) == 0)
+        continue;
+    seen.error = errno;
+    seen.ended++;
+    return -1;
+}
+
+/* ... by the call that finds out, also when that had only given others their turn. */
+static void a_writer_is_told_that_its_client_has_gone(void **state)
+{
+    (void)state;
+    assert_int_equal(app_case_open(&c, pours), 0);
+    connect_by_tcp();
+    app_case_send(&c, GET, strlen(GET));
+    for (int i = 0; i < 20; i++) {
+        app_case_turn(&c);
+        c.length = 0;
+    }
+    reset();
+    end();
+    assert_int_equal(seen.error, EPIPE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(so_is_one_that_was_given_up, setup, teardown),
         cmocka_unit_test_setup_teardown(a_connection_without_a_request_has_none_to_cancel, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_writer_is_told_that_its_client_has_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(which_may_be_ignored, setup, teardown),
     };
 
