@@ -1,7 +1,5 @@
 /* future.c: futures as applications see them: counted, owned by scopes, awaited. */
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdlib.h>
 
 #include "app/generation.h"
@@ -9,6 +7,7 @@
 #include "app/task.h"
 #include "base/clock.h"
 #include "base/holder.h"
+#include "runtime/alarm.h"
 #include "runtime/coro.h"
 
 /* A callback that waits for a future to settle; and then for its turn, when it holds it. */
@@ -340,27 +339,13 @@ ssize_t reeve_await_any(reeve_future *const *futures, size_t count, double secon
 
 struct after {
     reeve_future future; /* first: it is freed as one */
-    struct event timer;
-    uint64_t at; /* clock_ns() */
+    struct alarm alarm;
 };
 
-static int set_timer(struct after *after, uint64_t ns)
-{
-    const struct timeval wait = {.tv_sec = (time_t)(ns / NS_PER_SEC),
-                                 .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
-
-    return event_add(&after->timer, &wait);
-}
-
-/* Not early, though libevent counts from the start of the loop's round. */
-static void on_time(evutil_socket_t fd, short what, void *arg)
+static void on_time(void *arg)
 {
     struct after *after = arg;
-    uint64_t now = clock_ns();
 
-    (void)fd, (void)what;
-    if (now < after->at && set_timer(after, after->at - now + 1000) == 0)
-        return;
     future_done(&after->future, 0, NULL);
 }
 
@@ -368,7 +353,7 @@ static void after_fini(reeve_future *future)
 {
     struct after *after = (struct after *)future;
 
-    event_del(&after->timer);
+    alarm_stop(&after->alarm);
 }
 
 reeve_future *reeve_after(double seconds)
@@ -382,10 +367,9 @@ reeve_future *reeve_after(double seconds)
     after = (struct after *)future_new(strand->generation, strand->scope, sizeof *after);
     if (!after)
         return NULL;
-    event_assign(&after->timer, strand->generation->app->room->net.base, -1, 0, on_time, after);
+    alarm_init(&after->alarm, strand->generation->app->room->net.base, on_time, after);
     after->future.fini = after_fini;
-    after->at = clock_ns() + ns;
-    if (ns != CORO_FOREVER && set_timer(after, ns) == -1) {
+    if (ns != CORO_FOREVER && alarm_start(&after->alarm, ns) == -1) {
         future_leave_scope(&after->future);
         errno = ENOMEM;
         return NULL;

@@ -3,7 +3,6 @@
 #include "app/strand.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
 
 #include "app/generation.h"
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/holder.h"
 #include "base/log.h"
+#include "runtime/alarm.h"
 #include "runtime/coro.h"
 
 /* No limit is longer. */
@@ -50,24 +50,11 @@ static bool is_within(const struct scope *scope, const struct scope *outer)
     return scope != NULL;
 }
 
-static int start_limit(struct scope *scope, uint64_t ns)
-{
-    const struct timeval after = {.tv_sec = (time_t)(ns / NS_PER_SEC),
-                                  .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
-
-    return event_add(scope->limit, &after);
-}
-
-/* Not early, though libevent counts from the start of the loop's round. */
-static void on_limit(evutil_socket_t fd, short what, void *arg)
+static void on_limit(void *arg)
 {
     struct scope *scope = arg;
     struct strand *strand = scope->strand;
-    uint64_t now = clock_ns();
 
-    (void)fd, (void)what;
-    if (now < scope->ends_at && start_limit(scope, scope->ends_at - now + 1000) == 0)
-        return;
     scope->is_expired = true;
     if (!strand->expired || is_within(strand->expired, scope))
         strand->expired = scope;
@@ -76,15 +63,22 @@ static void on_limit(evutil_socket_t fd, short what, void *arg)
 
 static int set_limit(struct scope *scope, uint64_t ns)
 {
-    struct event_base *base = scope->strand->generation->app->room->net.base;
-
-    scope->limit = event_new(base, -1, 0, on_limit, scope);
-    scope->ends_at = clock_ns() + ns;
-    if (scope->limit && start_limit(scope, ns) == 0)
+    scope->limit = malloc(sizeof *scope->limit);
+    if (!scope->limit)
+        return fail(ENOMEM);
+    alarm_init(scope->limit, scope->strand->generation->app->room->net.base, on_limit, scope);
+    if (alarm_start(scope->limit, ns) == 0)
         return 0;
-    if (scope->limit)
-        event_free(scope->limit);
-    return fail(ENOMEM);
+    free(scope->limit);
+    return -1;
+}
+
+static void drop_limit(struct scope *scope)
+{
+    if (!scope->limit)
+        return;
+    alarm_stop(scope->limit);
+    free(scope->limit);
 }
 
 static void join_tasks(struct scope *scope)
@@ -152,8 +146,7 @@ static void scope_close(struct scope *scope)
     join_tasks(scope); /* that a hook has spawned */
     while ((future = LIST_FIRST(&scope->futures)))
         future_leave_scope(future);
-    if (scope->limit)
-        event_free(scope->limit);
+    drop_limit(scope);
     if (strand->expired == scope) {
         strand->expired = NULL;
         coro_uninterrupt(strand->coro);

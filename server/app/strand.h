@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 struct coro;
-struct event;
+struct alarm;
 struct generation;
 struct reeve_environ;
 struct reeve_future;
@@ -23,8 +23,7 @@ struct scope {
     LIST_HEAD(, reeve_future) futures; /* of each of which it holds one reference */
     LIST_HEAD(, task) tasks;           /* that have not ended */
     LIST_HEAD(, reeve_scope_hook) hooks;
-    struct event *limit; /* NULL: none */
-    uint64_t ends_at;    /* clock_ns(), of the limit */
+    struct alarm *limit; /* NULL: none */
     bool is_joining;     /* the strand waits for its tasks to end */
     bool is_ending;      /* its hooks may run: it cannot be ended once more */
     bool is_expired;

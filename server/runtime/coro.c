@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "base/clock.h"
 #include "base/poison.h"
+#include "runtime/alarm.h"
 #include "runtime/frames.h"
 #include "runtime/stack.h"
 #include "runtime/switch.h"
@@ -380,88 +380,43 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* ---- waiting with a time limit ---- */
+/* ---- waiting with a time limit, and for time alone ---- */
 
-struct alarm {
-    struct event timer;
-    struct coro *coro;
-    uint64_t end; /* clock_ns() */
-};
-
-static int set_alarm(struct alarm *alarm, uint64_t ns)
+static void on_limit(void *arg)
 {
-    const struct timeval after = {.tv_sec = (time_t)(ns / NS_PER_SEC),
-                                  .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
-
-    return event_add(&alarm->timer, &after);
+    coro_resume(arg, ETIMEDOUT);
 }
 
-/* libevent counts from the start of the loop's round, so its timer may be early by what ran in the
- * round before. */
-static void on_alarm(evutil_socket_t fd, short what, void *arg)
+static void on_sleep_over(void *arg)
 {
-    struct alarm *alarm = arg;
-    uint64_t now = clock_ns();
+    coro_resume(arg, 0);
+}
 
-    (void)fd, (void)what;
-    if (now < alarm->end && set_alarm(alarm, alarm->end - now + 1000) == 0)
-        return;
-    coro_resume(alarm->coro, ETIMEDOUT);
+static int wait_with_alarm(const char *what, uint64_t ns, void (*on_time)(void *arg))
+{
+    struct alarm alarm;
+    int reason;
+
+    alarm_init(&alarm, pool.base, on_time, pool.current);
+    if (alarm_start(&alarm, ns) == -1)
+        return ENOMEM;
+    reason = coro_wait(what);
+    alarm_stop(&alarm);
+    return reason;
 }
 
 int coro_wait_for(const char *what, uint64_t ns)
 {
-    struct alarm alarm = {.coro = pool.current};
-    int reason;
-
     if (pool.current->fails_with)
         return pool.current->fails_with;
     if (ns == CORO_FOREVER)
         return coro_wait(what);
-    if (ns == 0)
-        return ETIMEDOUT;
-    alarm.end = clock_ns() + ns;
-    event_assign(&alarm.timer, pool.base, -1, 0, on_alarm, &alarm);
-    if (set_alarm(&alarm, ns) == -1)
-        return ENOMEM;
-    reason = coro_wait(what);
-    event_del(&alarm.timer);
-    return reason;
-}
-
-/* ---- sleeping ---- */
-
-static void on_sleep_over(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    coro_resume(arg, 0);
-}
-
-static int wait_for_timer(uint64_t ns)
-{
-    struct timeval after = {.tv_sec = (time_t)(ns / NS_PER_SEC),
-                            .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
-    struct event timer;
-    int reason;
-
-    event_assign(&timer, pool.base, -1, 0, on_sleep_over, pool.current);
-    if (event_add(&timer, &after) == -1)
-        return ENOMEM;
-    reason = coro_wait("sleep");
-    event_del(&timer);
-    return reason;
+    return ns == 0 ? ETIMEDOUT : wait_with_alarm(what, ns, on_limit);
 }
 
 int coro_sleep(uint64_t ns)
 {
-    uint64_t end = clock_ns() + ns, now;
-    int reason = wait_for_timer(ns);
-
-    /* libevent counts from the start of the loop's round, so its timer may be early by what ran in
-     * the round before. */
-    while (reason == 0 && (now = clock_ns()) < end)
-        reason = wait_for_timer(end - now + 1000);
-    return reason;
+    return wait_with_alarm("sleep", ns, on_sleep_over);
 }
 
 /* ---- the pool ---- */
