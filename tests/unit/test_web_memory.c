@@ -2,57 +2,19 @@
  * out at each of the places where it can: the answer is the one there would be, or an error's, and
  * never a part of one that says that it is all. */
 #include "app_case.h"
+#include "memory_case.h"
 
 #include <reeve/form.h>
 #include <reeve/middleware.h>
 #include <reeve/router.h>
 #include <zlib.h>
 
-#ifdef __SANITIZE_ADDRESS__ /* whose allocator is not to be replaced */
-#define CAN_FAIL 0
-#else
-#define CAN_FAIL 1
-#endif
-
-static int left = -1;   /* how many allocations succeed; negative: all */
-static bool goes_on;    /* the next ones fail, too */
-static unsigned failed; /* so many did */
 static int start_at;    /* of `left`, when the application begins */
 static int arena_steps; /* of the request's own memory, of STEP bytes; negative: all */
 
 #define STEP   16
 #define BLOCKS 2000 /* steps, that is some blocks of the arena */
 #define ENOUGH 300  /* for what is asked here */
-
-#if CAN_FAIL
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *old, size_t size);
-
-static bool fails(void)
-{
-    if (left < 0 || left-- > 0)
-        return false;
-    left = goes_on ? 0 : -1;
-    failed++;
-    return true;
-}
-
-void *malloc(size_t size)
-{
-    return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __libc_calloc(count, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __libc_realloc(old, size);
-}
-#endif
 
 /* ---- the application ---- */
 
