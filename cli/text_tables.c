@@ -41,6 +41,8 @@ static void print_sockets(const cJSON *json)
         human_print_line(stdout, json_text(socket, "address"));
         if (strcmp(json_text(socket, "name"), json_text(socket, "address")) != 0)
             printf(" (%.64s)", json_text(socket, "name"));
+        if (strcmp(json_text(socket, "protocol"), "chat") == 0)
+            printf(", chat of %.64s", json_text(socket, "app"));
         if (json_number(socket, "queue") > 0)
             printf(", %.0f waiting to be accepted", json_number(socket, "queue"));
         putchar('\n');
@@ -121,13 +123,30 @@ static void print_incidents(const cJSON *json)
            count, human_colour(stdout, COLOUR_NONE), count == 1 ? "it" : "them");
 }
 
+/* Only where there are any. */
+static void print_live(const cJSON *json)
+{
+    char a[32], b[32], c[32];
+
+    if (json_number(json, "connections.chats") + json_number(json, "connections.websockets") > 0)
+        printf("; of the active %s chat, %s WebSocket", text_count(json, "connections.chats", a),
+               text_count(json, "connections.websockets", b));
+    putchar('\n');
+    if (json_number(json, "pubsub.published") == 0)
+        return;
+    text_label("messages");
+    printf("%s published, %s delivered, %s missed\n", text_count(json, "pubsub.published", a),
+           text_count(json, "pubsub.delivered", b), text_count(json, "pubsub.missed", c));
+}
+
 static void print_traffic(const cJSON *json)
 {
     char a[32], b[32], c[32];
 
     text_label("connections");
-    printf("%s active, %s idle, %s accepted\n", text_count(json, "connections.active", a),
+    printf("%s active, %s idle, %s accepted", text_count(json, "connections.active", a),
            text_count(json, "connections.idle", b), text_count(json, "connections.accepted", c));
+    print_live(json);
     text_label("requests");
     printf("%s active, %s in total\n", text_count(json, "requests.active", a),
            text_count(json, "requests.total", b));
@@ -223,6 +242,7 @@ static void add_figures(struct table *table, const cJSON *app)
 {
     text_cell_count(table, app, "requests", COLOUR_NONE);
     text_cell_count(table, app, "active", COLOUR_GREEN);
+    text_cell_count(table, app, "connections.open", COLOUR_GREEN);
     text_cell_count(table, app, "responses.2xx", COLOUR_NONE);
     text_cell_count(table, app, "responses.3xx", COLOUR_NONE);
     text_cell_count(table, app, "responses.4xx", COLOUR_NONE);
@@ -230,13 +250,16 @@ static void add_figures(struct table *table, const cJSON *app)
     text_cell_count(table, app, "exceptions", COLOUR_RED);
     text_cell_count(table, app, "overdue", COLOUR_YELLOW);
     text_cell_bytes(table, app, "bytes_out");
+    text_cell_count(table, app, "messages_in", COLOUR_NONE);
+    text_cell_count(table, app, "messages_out", COLOUR_NONE);
     text_cell_seconds(table, app, "latency.max");
     text_cell_seconds(table, app, "latency.p50");
     text_cell_seconds(table, app, "latency.p99");
 }
 
-#define FIGURES \
-    ">REQUESTS|>ACTIVE|?>2XX|?>3XX|?>4XX|>5XX|?>EXCEPTIONS|?>OVERDUE|?>SENT|?>MAX|>P50|>P99"
+#define FIGURES                                                                                \
+    ">REQUESTS|>ACTIVE|?>LIVE|?>2XX|?>3XX|?>4XX|>5XX|?>EXCEPTIONS|?>OVERDUE|?>SENT|?>MSGS IN|" \
+    "?>MSGS OUT|?>MAX|>P50|>P99"
 
 static void print_apps(const cJSON *json)
 {

@@ -19,16 +19,18 @@ static const struct top_columns tables[TOP_TABLES] = {
         {"REQUESTS", 15, 15, true,  7, -1},
         {"RESPAWNS",  8,  8, true,  8, -1},
     }},
-    [TOP_APPS] = {9, {
+    [TOP_APPS] = {11, {
         {"APP",      12, 27, false, 0, -1},
         {"GEN",       5,  5, true,  3, -1},
         {"REQ/S",     8,  8, true,  0, TOP_BY_APP_RATE},
         {"ACTIVE",    7,  7, true,  2, -1},
+        {"LIVE",      7,  7, true,  5, -1},
         {"ERR/S",     7,  7, true,  1, TOP_BY_ERRORS},
         {"P50",       8,  8, true,  4, -1},
         {"P99",       8,  8, true,  0, TOP_BY_P99},
-        {"REQUESTS", 15, 15, true,  7, -1},
-        {"HELD",      8,  8, true,  8, -1},
+        {"MSG/S",     8,  8, true,  7, -1},
+        {"REQUESTS", 15, 15, true,  8, -1},
+        {"HELD",      8,  8, true,  9, -1},
     }},
     [TOP_REQUESTS] = {5, {
         {"AGE",       8,    8, true,  0, -1},
@@ -161,16 +163,22 @@ static void cell_of_app(const struct top_app *app, size_t column, struct top_cel
         human_count(app->active, text, size);
         break;
     case 4:
+        human_count(app->live, text, size);
+        break;
+    case 5:
         top_rate(app->errors, text, size);
         cell->colour = app->errors > 0 ? COLOUR_RED : COLOUR_NONE;
         break;
-    case 5:
+    case 6:
         top_seconds(app->p50, text, size);
         break;
-    case 6:
+    case 7:
         top_seconds(app->p99, text, size);
         break;
-    case 7:
+    case 8:
+        top_rate(app->messages, text, size);
+        break;
+    case 9:
         human_count(app->requests, text, size);
         break;
     default:

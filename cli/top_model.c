@@ -145,6 +145,7 @@ static void read_app(struct top_model *model, struct top_app *app, const struct 
                      struct histogram_sum *all)
 {
     double none = rate_of(pair, "responses.none"), failed = rate_of(pair, "responses.5xx");
+    double in = rate_of(pair, "messages_in"), out = rate_of(pair, "messages_out");
     struct histogram_sum own = {.count = 0};
 
     *app = (struct top_app){
@@ -156,6 +157,8 @@ static void read_app(struct top_model *model, struct top_app *app, const struct 
         .p99 = json_number(pair->now, "latency.p99"),
         .requests = json_number(pair->now, "requests"),
         .held = json_number(pair->now, "held"),
+        .live = json_number(pair->now, "connections.open"),
+        .messages = in < 0 ? TOP_UNKNOWN : in + out,
     };
     copy(app->name, sizeof app->name, json_name(pair->now));
     if (add_recent(&own, pair, "latency")) {

@@ -21,7 +21,9 @@ struct top_worker {
 struct top_app {
     char name[64];
     double generation, rate, active, errors, p50, p99, requests,
-        held; /* errors: answers 5xx or none, a second */
+        held;        /* errors: answers 5xx or none, a second */
+    double live;     /* long-lived connections open now */
+    double messages; /* received and sent by these, a second */
 };
 
 struct top_request {

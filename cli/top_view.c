@@ -329,7 +329,8 @@ static void draw_help(int y)
         "Figures are of the time between two looks. ERR/S: answers 5xx",
         "or none. LAG: how late the worker's loop came to its events,",
         "in 99 of 100 cases at most. IN: what the request waits in.",
-        "REQ/S is of requests that began.",
+        "REQ/S is of requests that began. LIVE: long-lived connections,",
+        "chats and WebSockets; MSG/S: what they received and sent.",
     };
 
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)

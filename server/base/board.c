@@ -1,8 +1,9 @@
 /* board.c: where things lie on the scoreboard, and the few things done to it as a whole.
  *
- * In order: the head, the apps, the seats, the slots, the cells (a worker's side by side), each at
- * a multiple of 128 bytes so that no two writers share a cache line or its neighbour. It never
- * zeroes what a worker counted, except for a column that passes to a newer generation. */
+ * In order: the head, the apps, the seats, the slots, the cells (a worker's side by side), the
+ * rings' heads, each at a multiple of 128 bytes so that no two writers share a cache line or its
+ * neighbour; from a page's beginning on the rings. It never zeroes what a worker counted, except
+ * for a column that passes to a newer generation. */
 #include "base/board.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include "base/clock.h"
 
 #define BOARD_MAGIC  0x72656576u /* "reev" */
-#define BOARD_LAYOUT 4u /* to be raised when a field changes its meaning but not its size */
+#define BOARD_LAYOUT 5u /* to be raised when a field changes its meaning but not its size */
 #define ALIGNMENT    128u
 
 #define ROUND_UP(size) (((size) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
@@ -23,6 +24,8 @@
 #define SEAT_STRIDE    ROUND_UP(sizeof(struct board_seat))
 #define SLOT_STRIDE    ROUND_UP(sizeof(struct board_slot))
 #define CELL_STRIDE    ROUND_UP(sizeof(struct board_cell))
+#define RING_STRIDE    sizeof(struct ring_head) /* aligned by itself: they are an array */
+#define PAGE_MOST      65536u /* rings begin with a page, however large these are */
 
 /* A number that differs as soon as any struct's size does: builds that disagree share no board. */
 static uint32_t layout_number(void)
@@ -47,6 +50,8 @@ static uint32_t layout_number(void)
         offsetof(struct board_cell, total),
         sizeof(struct pools_row),
         offsetof(struct board_cell, pools),
+        sizeof(struct ring_head),
+        offsetof(struct ring_head, wanted),
     };
     uint32_t number = BOARD_LAYOUT;
 
@@ -65,14 +70,22 @@ static int add_area(uint64_t *size_out, uint64_t count, uint64_t stride)
     return __builtin_add_overflow(*size_out, area, size_out) ? -1 : 0;
 }
 
-static int board_size(unsigned max_workers, unsigned max_apps, uint64_t *size_out)
+static bool is_ring_size(uint64_t size)
+{
+    return size >= RING_LEAST && size <= RING_MOST && (size & (size - 1)) == 0;
+}
+
+static int board_size(unsigned max_workers, unsigned max_apps, uint64_t ring_size,
+                      uint64_t *size_out)
 {
     uint64_t cells = (uint64_t)max_workers * max_apps;
 
     *size_out = HEAD_SIZE;
-    if (max_workers == 0 || max_apps == 0 || add_area(size_out, max_apps, APP_STRIDE) == -1 ||
-        add_area(size_out, max_workers, SEAT_STRIDE + SLOT_STRIDE) == -1 ||
-        add_area(size_out, cells, CELL_STRIDE) == -1 || *size_out > PTRDIFF_MAX) {
+    if (max_workers == 0 || max_apps == 0 || !is_ring_size(ring_size) ||
+        add_area(size_out, max_apps, APP_STRIDE) == -1 ||
+        add_area(size_out, max_workers, SEAT_STRIDE + SLOT_STRIDE + RING_STRIDE) == -1 ||
+        add_area(size_out, cells, CELL_STRIDE) == -1 || add_area(size_out, 1, PAGE_MOST) == -1 ||
+        add_area(size_out, max_workers, ring_size) == -1 || *size_out > PTRDIFF_MAX) {
         errno = EINVAL;
         return -1;
     }
@@ -84,79 +97,6 @@ static void *map_board(int fd, size_t size)
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     return map == MAP_FAILED ? NULL : map;
-}
-
-static void close_keeping_errno(int fd)
-{
-    int saved = errno;
-
-    close(fd);
-    errno = saved;
-}
-
-struct board *board_create(unsigned max_workers, unsigned max_apps, int *fd_out)
-{
-    struct board *board = NULL;
-    uint64_t size;
-    int fd;
-
-    if (board_size(max_workers, max_apps, &size) == -1)
-        return NULL;
-    fd = memfd_create("reeve-board", MFD_CLOEXEC);
-    if (fd == -1)
-        return NULL;
-    if (ftruncate(fd, (off_t)size) == 0)
-        board = map_board(fd, size);
-    if (board == NULL) {
-        close_keeping_errno(fd);
-        return NULL;
-    }
-    board->magic = BOARD_MAGIC;
-    board->layout = layout_number();
-    board->size = size;
-    board->max_workers = max_workers;
-    board->max_apps = max_apps;
-    board->started_at = clock_ns();
-    board->started_wall = clock_wall_ns();
-    *fd_out = fd;
-    return board;
-}
-
-static bool is_ours(const struct board *board, uint64_t mapped)
-{
-    uint64_t size;
-
-    if (board->magic != BOARD_MAGIC || board->layout != layout_number() || board->size != mapped)
-        return false;
-    return board_size(board->max_workers, board->max_apps, &size) == 0 && size == mapped;
-}
-
-struct board *board_attach(int fd)
-{
-    struct stat st;
-    struct board *board;
-
-    if (fstat(fd, &st) == -1)
-        return NULL;
-    if (st.st_size < (off_t)HEAD_SIZE) { /* reading the head would be SIGBUS */
-        errno = EPROTO;
-        return NULL;
-    }
-    board = map_board(fd, (size_t)st.st_size);
-    if (board == NULL)
-        return NULL;
-    if (!is_ours(board, (uint64_t)st.st_size)) {
-        munmap(board, (size_t)st.st_size);
-        errno = EPROTO;
-        return NULL;
-    }
-    return board;
-}
-
-void board_detach(struct board *board)
-{
-    if (board != NULL)
-        munmap(board, board->size);
 }
 
 /* Not const on the way out: who may write what is a rule between processes, which no qualifier can
@@ -181,6 +121,107 @@ static size_t cells_at(const struct board *board)
     return slots_at(board) + board->max_workers * SLOT_STRIDE;
 }
 
+static size_t ring_heads_at(const struct board *board)
+{
+    return cells_at(board) + (size_t)board->max_workers * board->max_apps * CELL_STRIDE;
+}
+
+static size_t rings_at(const struct board *board)
+{
+    size_t end = ring_heads_at(board) + board->max_workers * RING_STRIDE;
+
+    return (end + PAGE_MOST - 1) / PAGE_MOST * PAGE_MOST;
+}
+
+/* For a core dump the kernel would make every page of them, also those that nobody ever touched. */
+static void leave_rings_out_of_dumps(const struct board *board)
+{
+    madvise(at(board, rings_at(board)), board->max_workers * board->ring_size, MADV_DONTDUMP);
+}
+
+static void close_keeping_errno(int fd)
+{
+    int saved = errno;
+
+    close(fd);
+    errno = saved;
+}
+
+struct board *board_create(unsigned max_workers, unsigned max_apps, int *fd_out)
+{
+    return board_create_with(max_workers, max_apps, RING_DEFAULT, fd_out);
+}
+
+struct board *board_create_with(unsigned max_workers, unsigned max_apps, uint64_t ring_size,
+                                int *fd_out)
+{
+    struct board *board = NULL;
+    uint64_t size;
+    int fd;
+
+    if (board_size(max_workers, max_apps, ring_size, &size) == -1)
+        return NULL;
+    fd = memfd_create("reeve-board", MFD_CLOEXEC);
+    if (fd == -1)
+        return NULL;
+    if (ftruncate(fd, (off_t)size) == 0)
+        board = map_board(fd, size);
+    if (board == NULL) {
+        close_keeping_errno(fd);
+        return NULL;
+    }
+    board->magic = BOARD_MAGIC;
+    board->layout = layout_number();
+    board->size = size;
+    board->max_workers = max_workers;
+    board->max_apps = max_apps;
+    board->ring_size = ring_size;
+    leave_rings_out_of_dumps(board);
+    board->started_at = clock_ns();
+    board->started_wall = clock_wall_ns();
+    *fd_out = fd;
+    return board;
+}
+
+static bool is_ours(const struct board *board, uint64_t mapped)
+{
+    uint64_t size;
+
+    if (board->magic != BOARD_MAGIC || board->layout != layout_number() || board->size != mapped)
+        return false;
+    return board_size(board->max_workers, board->max_apps, board->ring_size, &size) == 0 &&
+           size == mapped;
+}
+
+struct board *board_attach(int fd)
+{
+    struct stat st;
+    struct board *board;
+
+    if (fstat(fd, &st) == -1)
+        return NULL;
+    if (st.st_size < (off_t)HEAD_SIZE) { /* reading the head would be SIGBUS */
+        errno = EPROTO;
+        return NULL;
+    }
+    board = map_board(fd, (size_t)st.st_size);
+    if (board == NULL)
+        return NULL;
+    if (!is_ours(board, (uint64_t)st.st_size)) {
+        munmap(board, (size_t)st.st_size);
+        errno = EPROTO;
+        return NULL;
+    }
+    leave_rings_out_of_dumps(board);
+    return board;
+}
+
+void board_detach(struct board *board)
+{
+    if (board != NULL)
+        munmap(board, board->size);
+}
+
 struct board_app *board_app(const struct board *board, unsigned app)
 {
     return at(board, HEAD_SIZE + app * APP_STRIDE);
@@ -199,6 +240,13 @@ struct board_slot *board_slot(const struct board *board, unsigned worker)
 struct board_cell *board_cell(const struct board *board, unsigned worker, unsigned app)
 {
     return at(board, cells_at(board) + ((size_t)worker * board->max_apps + app) * CELL_STRIDE);
+}
+
+struct ring board_ring(const struct board *board, unsigned worker)
+{
+    return (struct ring){.head = at(board, ring_heads_at(board) + worker * RING_STRIDE),
+                         .words = at(board, rings_at(board) + worker * board->ring_size),
+                         .size = board->ring_size};
 }
 
 static void clear_histogram(struct histogram *h)
@@ -220,6 +268,12 @@ static void clear_column(struct board_column *column)
         board_set(&column->answers[i], 0);
     board_set(&column->bytes_in, 0);
     board_set(&column->bytes_out, 0);
+    board_set(&column->connections, 0);
+    board_set(&column->opened, 0);
+    board_set(&column->moved, 0);
+    board_set(&column->messages_in, 0);
+    board_set(&column->messages_out, 0);
+    board_set(&column->cut_off, 0);
     clear_histogram(&column->latency);
 }
 
@@ -336,6 +390,7 @@ static void settle_column(struct board_column *column)
 {
     board_set(&column->active, 0);
     board_set(&column->held, 0);
+    board_set(&column->connections, 0);
 }
 
 uint64_t board_connections(const struct board *board, unsigned worker)
@@ -365,6 +420,8 @@ static void settle_slot(struct board_slot *slot)
     board_set(&slot->rss, 0);
     board_set(&slot->idle, 0);
     board_set(&slot->active, 0);
+    board_set(&slot->chats, 0);
+    board_set(&slot->websockets, 0);
     board_set(&slot->step, STEP_NONE);
 }
 
@@ -375,6 +432,7 @@ void board_settle(const struct board *board, unsigned worker)
 
     settle_connections(board, worker);
     settle_slot(board_slot(board, worker));
+    ring_head_settle(board_ring(board, worker).head);
     for (unsigned app = 0; app < apps && app < board->max_apps; app++) {
         struct board_cell *cell = board_cell(board, worker, app);
 

@@ -21,6 +21,7 @@
 #include "base/job.h"
 #include "base/pools.h"
 #include "base/quarantine.h"
+#include "base/ring.h"
 #include "base/trace.h"
 
 /* What one worker did for one app, or for one generation of it. */
@@ -35,6 +36,13 @@ struct board_column {
     board_count answers[6]; /* by the status's first digit; [0]: cut off before a status was sent */
     board_count bytes_in;   /* of request bodies, as the app read them */
     board_count bytes_out;  /* of response bodies */
+    /* Long-lived connections: those of chat listeners, WebSockets. */
+    board_count connections;  /* gauge: open now */
+    board_count opened;       /* begun by this generation; those that moved to it are not */
+    board_count moved;        /* taken over, open, from the generation before */
+    board_count messages_in;  /* messages, or terminated pieces, that were received */
+    board_count messages_out; /* ... and sent: pushed to one connection each */
+    board_count cut_off;      /* connections ended at a limit, or as they took too little */
     /* ns from the head's last byte until the answer's last went to kernel or output buffer */
     struct histogram latency;
 };
@@ -75,6 +83,12 @@ struct board_slot {
     board_count exceptions;
     board_count overdue; /* requests cancelled at request_timeout */
     board_count refused; /* requests the server answered with 4xx or 5xx before an app saw them */
+    board_count chats;   /* gauge: connections of chat listeners, open now */
+    board_count websockets; /* gauge: open now */
+    /* Publish/subscribe: messages. */
+    board_count published; /* by this worker, to whatever workers */
+    board_count delivered; /* handed to subscribers here: one for each of them */
+    board_count missed;    /* lost here: this worker was lapped, or a subscriber's queue was full */
     /* What it does outside of requests: enum worker_step, of which app's generation. */
     board_count step, step_app, step_generation;
     struct histogram loop_lag;
@@ -111,6 +125,7 @@ struct board {
     uint32_t magic, layout;
     uint64_t size;
     uint32_t max_workers, max_apps;
+    uint64_t ring_size;    /* bytes, of each slot's ring: a power of two */
     uint64_t started_at;   /* clock_ns() */
     uint64_t started_wall; /* clock_wall_ns() */
     /* Written by the master. */
@@ -120,8 +135,10 @@ struct board {
     struct quarantine quarantine;
 };
 
-/* Makes one; *fd_out is its memfd (close-on-exec). NULL with errno. */
+/* Makes one, with rings of RING_DEFAULT; *fd_out is its memfd (close-on-exec). NULL with errno. */
 struct board *board_create(unsigned max_workers, unsigned max_apps, int *fd_out);
+struct board *board_create_with(unsigned max_workers, unsigned max_apps, uint64_t ring_size,
+                                int *fd_out);
 /* Maps one that was handed down: NULL when it is not of this layout (EPROTO). */
 struct board *board_attach(int fd);
 void board_detach(struct board *board);
@@ -130,6 +147,9 @@ struct board_app *board_app(const struct board *board, unsigned app);
 struct board_seat *board_seat(const struct board *board, unsigned worker);
 struct board_slot *board_slot(const struct board *board, unsigned worker);
 struct board_cell *board_cell(const struct board *board, unsigned worker, unsigned app);
+/* What a slot's worker publishes (base/ring.h), and its bell's part (base/bell.h). The heads of all
+ * slots are one array. */
+struct ring board_ring(const struct board *board, unsigned worker);
 
 /* Open connections of a slot's worker: those it accepted or was handed, and neither closed nor
  * handed on. */
@@ -148,8 +168,8 @@ void board_show_holders(struct board_cell *cell, const struct holder *rows, size
 int board_read_holders(const struct board_cell *cell, struct holder rows_out[BOARD_HOLDERS]);
 
 /* After its worker has gone: gauges to 0, no holders, connections that died with it closed, and
- * what told of the process (pid, booted_at, rss, is_accepting, is_draining) cleared. For the
- * master. */
+ * what told of the process (pid, booted_at, rss, is_accepting, is_draining) cleared, no channels
+ * wanted. For the master. */
 void board_settle(const struct board *board, unsigned worker);
 
 #endif

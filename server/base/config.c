@@ -127,6 +127,15 @@ static void take_options(struct config_app *app, cfg_t *options)
     }
 }
 
+/* Where `name` was set in the section that has just ended; 0: it was not. */
+static int line_of(const struct config_key *keys, const char *name)
+{
+    for (size_t i = 0; keys[i].name != NULL; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return parse.reading->section_lines[i];
+    return 0;
+}
+
 /* A section of the file has ended. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -135,14 +144,14 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 
     (void)cfg;
     begin_section(section);
-    if (!reading->has_failed && is_section(section, "app")) {
+    if (!reading->has_failed && is_section(section, "listen")) {
+        reading->listen_lines[reading->config->listen_count - 1].app =
+            line_of(config_listen_keys, "app");
+    } else if (!reading->has_failed) {
         size_t index = reading->config->app_count - 1;
         struct config_app *app = &reading->config->apps[index];
 
-        for (size_t i = 0; config_app_keys[i].name != NULL; i++) {
-            if (strcmp(config_app_keys[i].name, "mount") == 0)
-                reading->app_lines[index].mount = reading->section_lines[i];
-        }
+        reading->app_lines[index].mount = line_of(config_app_keys, "mount");
         take_listens(app, section);
         take_options(app, cfg_getsec(section, "option"));
     }
@@ -321,8 +330,10 @@ void config_free(struct config *config)
 {
     if (config == NULL)
         return;
-    for (size_t i = 0; i < config->listen_count; i++)
+    for (size_t i = 0; i < config->listen_count; i++) {
         free(config->listens[i].name);
+        free(config->listens[i].app);
+    }
     for (size_t i = 0; i < config->app_count; i++)
         free_app(&config->apps[i]);
     free(config->listens);

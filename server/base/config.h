@@ -20,8 +20,14 @@ enum access_format { ACCESS_COMBINED, ACCESS_JSON };
  * build that went live, of those that are kept. */
 enum fallback { FALLBACK_NONE, FALLBACK_LAST_GOOD };
 
+/* What is spoken on a listener's connections: HTTP, or whatever one app's chat handler speaks. */
+enum listen_protocol { LISTEN_HTTP, LISTEN_CHAT };
+
 struct config_listen {
     char *name; /* what apps and reports call it; default: the address */
+    enum listen_protocol protocol;
+    char *app;        /* of a chat listener: whose connections are its; else NULL */
+    size_t app_index; /* ... and the place of that one in config.apps; else 0 */
     struct sock_address address;
     int backlog;   /* connections the kernel queues */
     unsigned mode; /* of a Unix socket's file */
@@ -46,8 +52,8 @@ struct config_app {
     /* Begins with '/', no '/' at its end except "/" itself; no segment that is empty, "." or "..";
      * no space, control byte, '%', '?' or '#'. */
     char *mount;
-    char **listens;      /* names of the listeners it is bound to */
-    size_t listen_count; /* 0: all of them */
+    char **listens;      /* names of the listeners it is bound to: of those that speak HTTP */
+    size_t listen_count; /* 0: all of these */
     struct config_option *options;
     size_t option_count;
     uint64_t request_timeout; /* ns, 0: no limit; `auto` is resolved: the server's */
@@ -115,7 +121,9 @@ struct config {
     unsigned max_connections; /* a worker; 0: as many as descriptors allow; default 0 */
     size_t stack_size;        /* of a request's coroutine; 256k; 32k..64m */
     unsigned offload_threads; /* of a worker, at most; 4; 1..64 */
-    bool server_header;       /* send "Server: reeve"; true */
+    size_t pubsub_ring; /* what a worker has published and others may still read; a power of two;
+                           1m; 64k..256m */
+    bool server_header; /* send "Server: reeve"; true */
 
     struct config_listen *listens;
     size_t listen_count; /* at least 1 */
@@ -166,6 +174,9 @@ int config_check_places(const struct config *config, char **error_out);
 /* Whether the app of one configuration needs no new generation in the other: same module, mount and
  * options. Its time limit is the workers', who are forked anew. */
 bool config_app_equal(const struct config_app *a, const struct config_app *b);
+
+/* "http", "chat" */
+const char *config_protocol_name(enum listen_protocol protocol);
 
 /* NULL: there is none of that name. */
 const struct config_app *config_find_app(const struct config *config, const char *name);

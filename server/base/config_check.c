@@ -79,6 +79,10 @@ static void check_limits(struct config_reading *reading)
                         "max_target (%zu bytes) must be less than max_head (%zu bytes), which "
                         "holds the target and the headers",
                         config->max_target, config->max_head);
+    if ((config->pubsub_ring & (config->pubsub_ring - 1)) != 0)
+        config_complain(reading, config_line_of(reading, "pubsub_ring"),
+                        "pubsub_ring (%zu bytes) must be a power of two, as 64k, 1m or 16m",
+                        config->pubsub_ring);
 }
 
 /* ---- paths ---- */
@@ -118,6 +122,36 @@ static bool is_same_address(const struct sock_address *a, const struct sock_addr
     return a->addr.any.sa_family == AF_UNIX || strcmp(a->text + length - 2, ":0") != 0;
 }
 
+/* Which app a chat listener belongs to. */
+static void check_protocol(struct config_reading *reading, size_t index)
+{
+    const struct config *config = reading->config;
+    struct config_listen *listen = &reading->config->listens[index];
+    int line = reading->listen_lines[index].app;
+
+    if (listen->protocol == LISTEN_HTTP) {
+        if (listen->app != NULL)
+            config_complain(reading, line,
+                            "listen \"%s\": app is for protocol = chat only; to an http listener "
+                            "an app is bound by its own listen = {...}",
+                            listen->address.text);
+        return;
+    }
+    if (listen->app == NULL) {
+        config_complain(reading, listen->line,
+                        "listen \"%s\": protocol = chat needs app = \"NAME\", the app to which its "
+                        "connections go",
+                        listen->address.text);
+        return;
+    }
+    while (listen->app_index < config->app_count &&
+           strcmp(config->apps[listen->app_index].name, listen->app) != 0)
+        listen->app_index++;
+    if (listen->app_index == config->app_count)
+        config_complain(reading, line, "listen \"%s\": there is no app \"%s\"",
+                        listen->address.text, listen->app);
+}
+
 static void check_listen(struct config_reading *reading, size_t index)
 {
     struct config_listen *listen = &reading->config->listens[index];
@@ -136,6 +170,7 @@ static void check_listen(struct config_reading *reading, size_t index)
             config_complain(reading, listen->line, "there already is a listener named \"%s\"%s",
                             listen->name, note);
     }
+    check_protocol(reading, index);
 }
 
 static void check_listens(struct config_reading *reading)
@@ -180,6 +215,11 @@ static void resolve_listens(struct config_reading *reading, size_t index)
                             app->listens[i]);
             return;
         }
+        if (listen->protocol != LISTEN_HTTP)
+            config_complain(reading, line,
+                            "app \"%s\": the listener \"%s\" speaks %s, and is bound to the app "
+                            "that it names itself",
+                            app->name, listen->name, config_protocol_name(listen->protocol));
         for (size_t k = 0; k < i; k++) {
             if (strcmp(app->listens[k], listen->name) == 0)
                 config_complain(reading, line, "app \"%s\" names the listener \"%s\" twice",

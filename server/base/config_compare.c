@@ -25,6 +25,16 @@ static int compare_number(const struct config *next, const char *key, unsigned i
                          "%s cannot change while the server runs (it is %u): " ADVICE, key, is);
 }
 
+/* A power of two, of at least 64k. */
+static int compare_ring(const struct config *now, const struct config *next, char **error_out)
+{
+    if (now->pubsub_ring == next->pubsub_ring)
+        return 0;
+    return config_refuse(next, "pubsub_ring", error_out,
+                         "pubsub_ring cannot change while the server runs (it is %zuk): " ADVICE,
+                         now->pubsub_ring >> 10);
+}
+
 /* The whole once more, since `auto` is what it was at the start. */
 static int check_room(const struct config *next, char **error_out)
 {
@@ -48,7 +58,8 @@ static int compare_sizes(const struct config *now, struct config *next, char **e
     if (now->is_max_workers_auto && next->is_max_workers_auto)
         next->max_workers = now->max_workers;
     if (compare_number(next, "max_workers", now->max_workers, next->max_workers, error_out) != 0 ||
-        compare_number(next, "max_apps", now->max_apps, next->max_apps, error_out) != 0)
+        compare_number(next, "max_apps", now->max_apps, next->max_apps, error_out) != 0 ||
+        compare_ring(now, next, error_out) != 0)
         return -1;
     return check_room(next, error_out);
 }

@@ -246,6 +246,24 @@ static void set_client_gone(struct config_reading *reading, const struct config_
         complain_value(reading, key, text, line, "reset, close or ignore");
 }
 
+const char *config_protocol_name(enum listen_protocol protocol)
+{
+    return protocol == LISTEN_CHAT ? "chat" : "http";
+}
+
+static void set_protocol(struct config_reading *reading, const struct config_key *key, void *field,
+                         const char *text, int line)
+{
+    enum listen_protocol *protocol = field;
+
+    if (strcmp(text, config_protocol_name(LISTEN_HTTP)) == 0)
+        *protocol = LISTEN_HTTP;
+    else if (strcmp(text, config_protocol_name(LISTEN_CHAT)) == 0)
+        *protocol = LISTEN_CHAT;
+    else
+        complain_value(reading, key, text, line, "http or chat");
+}
+
 static void set_format(struct config_reading *reading, const struct config_key *key, void *field,
                        const char *text, int line)
 {
@@ -356,6 +374,16 @@ static void set_module(struct config_reading *reading, const struct config_key *
     reading->module_line = line;
 }
 
+/* Whether there is such an app is for config_check to say: it may stand further down. */
+static void set_app(struct config_reading *reading, const struct config_key *key, void *field,
+                    const char *text, int line)
+{
+    if (text[0] == '\0')
+        complain_value(reading, key, text, line, "the name of an app");
+    else
+        put_text(reading, field, strdup(text));
+}
+
 static void set_name(struct config_reading *reading, const struct config_key *key, void *field,
                      const char *text, int line)
 {
@@ -453,14 +481,17 @@ const struct config_key config_server_keys[] = {
     {"max_connections", "0",      "0",   "10000000", set_count,         FIELD(max_connections)},
     {"stack_size",      "256k",   "32k", "64m",      set_size,          FIELD(stack_size)},
     {"offload_threads", "4",      "1",   "64",       set_count,         FIELD(offload_threads)},
+    {"pubsub_ring",     "1m",     "64k", "256m",     set_size,          FIELD(pubsub_ring)},
     {"server_header",   "on",     NULL,  NULL,       set_switch,        FIELD(server_header)},
     {0},
 };
 
 const struct config_key config_listen_keys[] = {
-    {"name",    NULL,   NULL, NULL,    set_name,    offsetof(struct config_listen, name)},
-    {"backlog", "511",  "1",  "65535", set_backlog, offsetof(struct config_listen, backlog)},
-    {"mode",    "0660", NULL, NULL,    set_mode,    offsetof(struct config_listen, mode)},
+    {"name",     NULL,   NULL, NULL,    set_name,     offsetof(struct config_listen, name)},
+    {"protocol", "http", NULL, NULL,    set_protocol, offsetof(struct config_listen, protocol)},
+    {"app",      NULL,   NULL, NULL,    set_app,      offsetof(struct config_listen, app)},
+    {"backlog",  "511",  "1",  "65535", set_backlog,  offsetof(struct config_listen, backlog)},
+    {"mode",     "0660", NULL, NULL,    set_mode,     offsetof(struct config_listen, mode)},
     {0},
 };
 

@@ -18,8 +18,12 @@
 /* `auto` for a duration, until config_check. */
 #define CONFIG_AUTO UINT64_MAX
 
+/* 0: not written, the default holds. */
 struct config_app_lines {
-    int mount, listens; /* 0: not written, the default holds */
+    int mount, listens;
+};
+struct config_listen_lines {
+    int app;
 };
 
 /* A configuration that is being read. After the first complaint the rest does not matter. */
@@ -32,6 +36,7 @@ struct config_reading {
     int section_lines[CONFIG_KEYS_MAX]; /* the same for the keys of the section that is being
                                             read */
     struct config_app_lines *app_lines; /* one for each of config->apps */
+    struct config_listen_lines *listen_lines; /* one for each of config->listens */
     char *module_problem; /* of the first that cannot be read; a complaint unless there is a
                              fallback */
     int module_line;

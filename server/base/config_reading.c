@@ -56,9 +56,14 @@ static void *grow(struct config_reading *reading, void *array, size_t count, siz
 struct config_listen *config_add_listen(struct config_reading *reading, const char *text, int line)
 {
     struct config *config = reading->config;
+    struct config_listen_lines *lines;
     struct config_listen *listens, *listen;
     const char *wrong;
 
+    lines = grow(reading, reading->listen_lines, config->listen_count, sizeof *lines);
+    if (lines == NULL)
+        return NULL;
+    reading->listen_lines = lines;
     listens = grow(reading, config->listens, config->listen_count, sizeof *listens);
     if (listens == NULL)
         return NULL;
@@ -131,6 +136,8 @@ struct config *config_reading_end(struct config_reading *reading, char **error_o
         else
             memcpy(config->lines, reading->server_lines, sizeof reading->server_lines);
     }
+    free(reading->listen_lines);
+    reading->listen_lines = NULL;
     free(reading->app_lines);
     reading->app_lines = NULL;
     free(reading->module_problem);

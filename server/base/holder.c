@@ -6,21 +6,40 @@
 #include "base/board.h"
 
 static const char *const kind_names[HOLD_KINDS] = {
-    [HOLD_OTHERS] = "others", [HOLD_REQUEST] = "request", [HOLD_INIT] = "init",
-    [HOLD_TASK] = "task",     [HOLD_FUTURE] = "future",   [HOLD_TIMER] = "timer",
+    [HOLD_OTHERS] = "others",
+    [HOLD_REQUEST] = "request",
+    [HOLD_INIT] = "init",
+    [HOLD_TASK] = "task",
+    [HOLD_FUTURE] = "future",
+    [HOLD_TIMER] = "timer",
+    [HOLD_CONNECTION] = "connection",
+    [HOLD_SUBSCRIPTION] = "subscription",
     [HOLD_STATE] = "state",
 };
 
 static const char *const call_names[CALL_COUNT] = {
-    [CALL_SLEEP] = "reeve_sleep",         [CALL_READ] = "reeve_read",
-    [CALL_WRITE] = "reeve_write",         [CALL_FLUSH] = "reeve_flush",
-    [CALL_SEND_FILE] = "reeve_send_file", [CALL_AWAIT] = "reeve_await",
-    [CALL_SCOPE_END] = "reeve_scope_end", [CALL_SEMAPHORE] = "reeve_semaphore_acquire",
-    [CALL_MUTEX] = "reeve_mutex_lock",    [CALL_CONDITION] = "reeve_condition_wait",
-    [CALL_QUEUE] = "reeve_queue",         [CALL_FD] = "reeve_wait_fd",
-    [CALL_CONNECT] = "reeve_connect",     [CALL_GETADDRINFO] = "reeve_getaddrinfo",
-    [CALL_OFFLOAD] = "reeve_offload",     [CALL_CLIENT] = "reeve_client",
+    [CALL_SLEEP] = "reeve_sleep",
+    [CALL_READ] = "reeve_read",
+    [CALL_WRITE] = "reeve_write",
+    [CALL_FLUSH] = "reeve_flush",
+    [CALL_SEND_FILE] = "reeve_send_file",
+    [CALL_AWAIT] = "reeve_await",
+    [CALL_SCOPE_END] = "reeve_scope_end",
+    [CALL_SEMAPHORE] = "reeve_semaphore_acquire",
+    [CALL_MUTEX] = "reeve_mutex_lock",
+    [CALL_CONDITION] = "reeve_condition_wait",
+    [CALL_QUEUE] = "reeve_queue",
+    [CALL_FD] = "reeve_wait_fd",
+    [CALL_CONNECT] = "reeve_connect",
+    [CALL_GETADDRINFO] = "reeve_getaddrinfo",
+    [CALL_OFFLOAD] = "reeve_offload",
+    [CALL_CLIENT] = "reeve_client",
     [CALL_POOL] = "reeve_pool_take",
+    [CALL_CHAT_READ] = "reeve_chat_read",
+    [CALL_CHAT_WRITE] = "reeve_chat_write",
+    [CALL_WEBSOCKET_RECEIVE] = "reeve_websocket_receive",
+    [CALL_WEBSOCKET_SEND] = "reeve_websocket_write",
+    [CALL_SUBSCRIPTION] = "reeve_subscription_next",
 };
 
 const char *hold_kind_name(uint64_t kind)

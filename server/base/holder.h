@@ -13,13 +13,15 @@ struct board;
 struct board_cell;
 
 enum hold_kind {
-    HOLD_OTHERS,  /* of several kinds or places: what there was no row left for */
-    HOLD_REQUEST, /* a request that runs */
-    HOLD_INIT,    /* its init has not ended */
-    HOLD_TASK,    /* a task that runs */
-    HOLD_FUTURE,  /* a future that somebody keeps */
-    HOLD_TIMER,   /* a timer or a job by the clock */
-    HOLD_STATE,   /* requests that began before a handover, and may use what it has to free */
+    HOLD_OTHERS,       /* of several kinds or places: what there was no row left for */
+    HOLD_REQUEST,      /* a request that runs */
+    HOLD_INIT,         /* its init has not ended */
+    HOLD_TASK,         /* a task that runs */
+    HOLD_FUTURE,       /* a future that somebody keeps */
+    HOLD_TIMER,        /* a timer or a job by the clock */
+    HOLD_CONNECTION,   /* a long-lived connection: of a chat listener, a WebSocket */
+    HOLD_SUBSCRIPTION, /* to a channel of publish/subscribe, that somebody keeps */
+    HOLD_STATE,        /* requests that began before a handover, and may use what it has to free */
     HOLD_KINDS
 };
 
@@ -43,6 +45,11 @@ enum hold_call {
     CALL_OFFLOAD,
     CALL_CLIENT,
     CALL_POOL,
+    CALL_CHAT_READ,
+    CALL_CHAT_WRITE,
+    CALL_WEBSOCKET_RECEIVE,
+    CALL_WEBSOCKET_SEND,
+    CALL_SUBSCRIPTION,
     CALL_COUNT
 };
 

@@ -25,16 +25,27 @@ static const char *next_line(const char *text)
     return text + (*text == '\n');
 }
 
+static bool is_http(const struct config_listen *listen)
+{
+    return listen->protocol == LISTEN_HTTP;
+}
+
+/* Its place in config, or -1 where that speaks something else. */
+static int found(const struct config *config, size_t i)
+{
+    return is_http(&config->listens[i]) ? (int)i : -1;
+}
+
 int identity_find(const struct config *config, const char *text)
 {
     const char *name = next_line(text);
 
     for (size_t i = 0; i < config->listen_count; i++)
         if (is_line(text, config->listens[i].address.text))
-            return (int)i;
+            return found(config, i);
     for (size_t i = 0; i < config->listen_count; i++)
         if (is_line(name, config->listens[i].name))
-            return (int)i;
+            return found(config, i);
     return -1;
 }
 
@@ -45,7 +56,7 @@ void identity_write_all(const struct config *config, char *text, size_t size)
 
     text[0] = '\0';
     for (size_t i = 0; i < config->listen_count; i++) {
-        if (!identity_write(&config->listens[i], one))
+        if (!is_http(&config->listens[i]) || !identity_write(&config->listens[i], one))
             continue;
         length = strlen(one);
         if (used + length >= size)
@@ -57,6 +68,8 @@ void identity_write_all(const struct config *config, char *text, size_t size)
 
 bool identity_is_among(const struct config_listen *listen, const char *texts)
 {
+    if (!is_http(listen))
+        return false;
     for (const char *address = texts, *name; *address != '\0'; address = next_line(name)) {
         name = next_line(address);
         if (is_line(address, listen->address.text) || is_line(name, listen->name))

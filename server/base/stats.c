@@ -36,12 +36,32 @@ static void times_derive(struct stats_times *t)
     t->max = histogram_quantile(h, 1);
 }
 
+static void live_add(struct stats_live *into, const struct board_slot *from)
+{
+    into->chats += board_get(&from->chats);
+    into->websockets += board_get(&from->websockets);
+    into->published += board_get(&from->published);
+    into->delivered += board_get(&from->delivered);
+    into->missed += board_get(&from->missed);
+}
+
+static void column_add_connections(struct stats_column *into, const struct board_column *from)
+{
+    into->connections += board_get(&from->connections);
+    into->opened += board_get(&from->opened);
+    into->moved += board_get(&from->moved);
+    into->cut_off += board_get(&from->cut_off);
+    into->messages_in += board_get(&from->messages_in);
+    into->messages_out += board_get(&from->messages_out);
+}
+
 static void column_add(struct stats_column *into, const struct board_column *from)
 {
     uint64_t requests = board_get(&from->requests);
 
+    column_add_connections(into, from);
     if (requests == 0 && board_get(&from->held) == 0)
-        return; /* nothing was ever written here: the histogram's pages stay unmade */
+        return; /* no request was ever written here: the histogram's pages stay unmade */
     into->requests += requests;
     into->active += board_get(&from->active);
     into->held += board_get(&from->held);
@@ -196,6 +216,7 @@ static void worker_gather(struct stats_worker *w, const struct board *board,
     w->overdue = board_get(&slot->overdue);
     w->refused = board_get(&slot->refused);
     w->connections = board_connections(board, (unsigned)w->id);
+    live_add(&w->live, slot);
     histogram_add(&w->loop_lag.histogram, &slot->loop_lag);
     times_derive(&w->loop_lag);
     if (!is_own)
@@ -243,6 +264,7 @@ static void gather_server(struct stats_server *s, const struct board *board)
         s->refused += board_get(&slot->refused);
         s->exceptions += board_get(&slot->exceptions);
         s->overdue += board_get(&slot->overdue);
+        live_add(&s->live, slot);
         s->respawns += board_get(&seat->respawns);
         s->recycled += board_get(&seat->recycled);
         handed_out += board_get(&seat->handed_out);

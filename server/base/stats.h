@@ -26,6 +26,8 @@ struct stats_column {
     uint64_t generation, requests, active, held, exceptions, overdue;
     uint64_t answers[6]; /* by the status's first digit; [0]: cut off before a status was sent */
     uint64_t bytes_in, bytes_out;
+    uint64_t connections, opened, moved, cut_off; /* long-lived ones */
+    uint64_t messages_in, messages_out;           /* of these */
     struct stats_times latency;
 };
 
@@ -56,6 +58,12 @@ struct stats_app {
     size_t pool_count;
 };
 
+/* Long-lived connections open now, by kind, and the messages of publish/subscribe. */
+struct stats_live {
+    uint64_t chats, websockets;
+    uint64_t published, delivered, missed;
+};
+
 enum stats_status { STATS_STARTING, STATS_IDLE, STATS_BUSY, STATS_DRAINING, STATS_STUCK };
 #define STATS_STATUSES 5
 extern const char *const stats_status_names[STATS_STATUSES];
@@ -67,6 +75,7 @@ struct stats_worker {
     bool is_booted, is_accepting;
     uint64_t requests, active, delta_requests, exceptions, overdue, refused;
     uint64_t connections, connections_idle; /* open, and of these without a request */
+    struct stats_live live;
     uint64_t rss;
     uint64_t last_spawn, last_heartbeat; /* since 1970 */
     uint64_t respawn_count;
@@ -80,6 +89,7 @@ struct stats_server {
     uint64_t pid;                 /* of the calling process: the master */
     uint64_t started_at, uptime, generation;
     uint64_t accepted, active, idle, closed, handed_over; /* connections */
+    struct stats_live live;
     uint64_t requests, requests_active, refused, exceptions, overdue;
     uint64_t quarantined, quarantine_refused;
     uint64_t target;         /* for whoever knows to fill in; else config->workers */
@@ -89,7 +99,7 @@ struct stats_server {
 };
 
 struct stats_socket {
-    const char *name, *address; /* the configuration's */
+    const char *name, *address, *protocol, *app; /* the configuration's; app: NULL on http */
     uint64_t backlog, queue;
 };
 

@@ -12,6 +12,7 @@ const char *worker_step_name(uint64_t step)
         [STEP_SELFTEST] = "in selftest",
         [STEP_HANDOVER] = "in the handover of its state",
         [STEP_TASK] = "in background work",
+        [STEP_CONNECTION] = "in a callback of a connection",
         [STEP_FINI] = "in fini, or in a destructor",
     };
 

@@ -37,8 +37,9 @@ enum worker_step {
     STEP_INIT,
     STEP_SELFTEST,
     STEP_HANDOVER,
-    STEP_TASK, /* background work */
-    STEP_FINI, /* and destructors */
+    STEP_TASK,       /* background work */
+    STEP_CONNECTION, /* a callback of a long-lived connection */
+    STEP_FINI,       /* and destructors */
     STEP_COUNT
 };
 const char *worker_step_name(uint64_t step); /* "in init", NULL for STEP_NONE */

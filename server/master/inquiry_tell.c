@@ -265,7 +265,9 @@ static cJSON *tell_one(const struct inquiry *inquiry, const struct symbols *name
     else if (item->kind == HOLD_TASK)
         put_task(json, item);
     else
-        cJSON_AddStringToObject(json, "step", worker_step_name(STEP_INIT));
+        cJSON_AddStringToObject(
+            json, "step",
+            worker_step_name(item->kind == HOLD_CONNECTION ? STEP_CONNECTION : STEP_INIT));
     if (item->begun_at != 0)
         put_seconds(json, "age", item->begun_at, witness->at);
     if (call != NULL)

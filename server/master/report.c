@@ -141,6 +141,8 @@ bool report_socket(const struct report_source *from, size_t i, struct stats_sock
 
     socket_out->name = listen->name;
     socket_out->address = listen->address.text;
+    socket_out->protocol = config_protocol_name(listen->protocol);
+    socket_out->app = listen->app;
     socket_out->backlog = (uint64_t)listen->backlog;
     socket_out->queue = queue < 0 ? 0 : (uint64_t)queue;
     return queue >= 0;

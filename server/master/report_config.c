@@ -30,7 +30,7 @@ static const struct key {
     KEY(SIZE, stack_size),        KEY(SWITCH, server_header),
     KEY(SECONDS, request_timeout), KEY(COUNT, quarantine_after), KEY(SECONDS, quarantine_time),
     KEY(COUNT, max_requests),     KEY(BYTES, max_memory),       KEY(COUNT, recycle_jitter),
-    KEY(SWITCH, record_queries),  KEY(COUNT, offload_threads),
+    KEY(SWITCH, record_queries),  KEY(COUNT, offload_threads),  KEY(SIZE, pubsub_ring),
 #undef KEY
     /* clang-format on */
 };
@@ -91,6 +91,9 @@ static cJSON *listen_object(const struct config_listen *listen)
 
     put_text(object, "name", listen->name);
     put_text(object, "address", listen->address.text);
+    put_text(object, "protocol", config_protocol_name(listen->protocol));
+    if (listen->app != NULL)
+        put_text(object, "app", listen->app);
     cJSON_AddNumberToObject(object, "backlog", listen->backlog);
     snprintf(mode, sizeof mode, "%04o", listen->mode & 07777u);
     if (listen->address.addr.any.sa_family == AF_UNIX)

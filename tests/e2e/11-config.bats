@@ -69,6 +69,16 @@ EOF
     refused 5: <<<'listen "nowhere" { }'
 }
 
+@test "a chat listener names one app that is there, and no app names it" {
+    refuse_all <<EOF
+protocol must be http or chat, not "smtp"                            | listen "127.0.0.1:1" { protocol = smtp }
+listen "127.0.0.1:1": protocol = chat needs app = "NAME"             | listen "127.0.0.1:1" { protocol = chat }
+listen "127.0.0.1:1": there is no app "helo"                         | listen "127.0.0.1:1" { protocol = chat app = "helo" }
+listen "127.0.0.1:1": app is for protocol = chat only                | listen "127.0.0.1:1" { app = "hello" }
+app "b": the listener "127.0.0.1:1" speaks chat, and is bound to     | listen "127.0.0.1:1" { protocol = chat app = b } app b { module = "$APPS/hello.so" listen = {"127.0.0.1:1"} }
+EOF
+}
+
 @test "two apps at one mount, with one name, or two listeners at one address are errors" {
     refused "7: app \"b\" is mounted at \"/x\", where app \"a\" (line 5) is" <<EOF
 app "a" { module = "$APPS/hello.so" mount = "/x" }
@@ -217,6 +227,7 @@ EOF
         auto | off | stderr | on) continue ;;
         *[0-9]s) value=${value%s} ;;
         *[0-9]k) value=$((${value%k} * 1024)) ;;
+        *[0-9]m) value=$((${value%m} * 1048576)) ;;
         esac
         assert_equal "$key $(jq -r ".$key" "$DIR/config.json")" "$key $value"
         count=$((count + 1))

@@ -34,6 +34,10 @@ $(jq -c . "$DIR/stats")"
         '.connections | [.accepted, .active, .idle, .closed] | all(type == "number")' \
         '.requests | [.total, .active] | all(type == "number")' \
         ".sockets | length == 1 and .[0].address == \"127.0.0.1:$PORT\"" \
+        '.sockets[0] | .protocol == "http" and .app == null' \
+        '.connections | [.chats, .websockets] | all(. == 0)' '.pubsub | [.published, .delivered, .missed] | all(. == 0)' \
+        '.workers[] | [.connections.chats, .connections.websockets, .pubsub.missed] | all(. == 0)' \
+        '.applications.hello | [.connections[], .messages_in, .messages_out] | length == 6 and all(. == 0)' \
         '.workers | length == 2' \
         '.workers[] | [.id, .incarnation, .pid, .requests, .delta_requests, .exceptions, .rss, .last_spawn,
                        .respawn_count, .last_heartbeat] | all(type == "number")' \

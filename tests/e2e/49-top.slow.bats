@@ -67,6 +67,7 @@ sample() {
                    connections: {open: 0}, rss: 9145728, last_spawn: 1000, respawn_count: 3, loop_lag: {p99: 9}}],
         applications: {
             good: {generation: 3, requests: ($n / 2), active: 2, responses: {"5xx": 0, none: 0}, held: 0,
+                   connections: {open: 42}, messages_in: $n, messages_out: ($n * 2),
                    latency: {p50: 5, p99: 5, buckets: [[0.000001024, ($n / 2)]]}},
             bad: {generation: 12, requests: ($n / 2), active: 0, responses: {"5xx": ($n / 4), none: ($n / 4)}, held: 0,
                   latency: {p50: 5, p99: 5, buckets: [[0.000002048, ($n / 2)]]}}}}}'
@@ -102,7 +103,7 @@ EOF
     shows "^reeve .* pid $REEVE_PID  up "
     shows '2 of 2 serve'
     get "/[1-200]" >/dev/null
-    see '^hello .* [1-9][0-9.]* +0 +0 +[0-9.]+ (us|ms|s) +[0-9.]+ (us|ms|s)'
+    see '^hello .* [1-9][0-9.]* +0 +0 +0 +[0-9.]+ (us|ms|s) +[0-9.]+ (us|ms|s)'
     key q
     has_ended 0
     stop_reeve QUIT
@@ -115,8 +116,8 @@ EOF
     shows '^workers +1 of 3 serve, 1 starting; connections 3 active, 1,234 idle$'
     assert_equal "$(row 0.1)" '0.1 4711 busy 200 2 7 3.0 MiB 1.02 us 12 s'
     assert_equal "$(row 1.4)" '1.4 4712 stuck 0 0 0 8.7 MiB 9.00 s 12 s'
-    assert_equal "$(row 'good ')" 'good 3 100 2 0 1.02 us 1.02 us'
-    assert_equal "$(row 'bad ')" 'bad 12 100 0 100 2.05 us 2.05 us'
+    assert_equal "$(row 'good ')" 'good 3 100 2 42 0 1.02 us 1.02 us'
+    assert_equal "$(row 'bad ')" 'bad 12 100 0 0 100 2.05 us 2.05 us'
     order size 100x24
     see '3 active, 1,234 idle, 400 new/s$'
     # the longest first
@@ -131,7 +132,7 @@ EOF
         \"GET /v1/status\": [{\"json\": {}}], \"*\": [{\"status\": 404}]}"
     look 80x24 top --interval 60s
     see '^requests +-/s, 2 active, errors -/s, p50 5\.00 s, p99 5\.00 s since the start$'
-    assert_equal "$(row 'good ')" 'good 3 - 2 - 5.00 s 5.00 s'
+    assert_equal "$(row 'good ')" 'good 3 - 2 42 - 5.00 s 5.00 s'
     shows_not REQUEST
 }
 
@@ -207,6 +208,7 @@ EOF
     see 'REQUESTS RESPAWNS$'
     fits 120 40
     shows '^bad .* 700 '
+    shows '^good .* 600 +700 '
     order size 40x10
     wait_until fits 40 10
     see '^0\.1 +busy +200 '

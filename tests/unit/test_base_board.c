@@ -79,20 +79,32 @@ static void nothing_overlaps_and_all_is_aligned(void **state)
         for (unsigned a = 0; a < APPS; a++)
             end = assert_follows(end, board_cell(f->board, w, a), sizeof(struct board_cell));
     }
+    for (unsigned w = 0; w < WORKERS; w++)
+        end = assert_follows(end, board_ring(f->board, w).head, sizeof(struct ring_head));
+    for (unsigned w = 0; w < WORKERS; w++) {
+        assert_int_equal(board_ring(f->board, w).size, RING_DEFAULT);
+        assert_int_equal((uintptr_t)board_ring(f->board, w).words % (uintptr_t)getpagesize(), 0);
+        end = assert_follows(end, (const void *)(uintptr_t)board_ring(f->board, w).words,
+                             RING_DEFAULT);
+    }
     assert_true(end <= (uintptr_t)f->board + f->board->size);
 }
 
 static void a_large_board_costs_nothing_until_it_is_used(void **state)
 {
     int fd;
-    struct board *board = board_create(1024, 256, &fd);
+    struct board *board = board_create_with(1024, 256, RING_MOST, &fd);
+    struct ring_record record = {.channel = "c", .channel_length = 1, .payload = ""};
+    struct ring_writer writer;
     struct stat st;
 
     (void)state;
     assert_non_null(board);
     board_add(&board_cell(board, 1023, 255)->total.requests, 1);
+    ring_writer_open(&writer, board_ring(board, 1023));
+    assert_int_equal(ring_publish(&writer, &record), 0);
     assert_int_equal(fstat(fd, &st), 0);
-    assert_true(st.st_size > 1000000000);
+    assert_true(st.st_size > 1024 * (off_t)RING_MOST);
     assert_true(st.st_blocks * 512 < 1000000);
     board_detach(board);
     close(fd);
@@ -106,6 +118,10 @@ static void sizes_that_make_no_sense_are_refused(void **state)
     assert_null(board_create(0, 1, &fd));
     assert_int_equal(errno, EINVAL);
     assert_null(board_create(1, 0, &fd));
+    assert_null(board_create_with(1, 1, RING_LEAST / 2, &fd));
+    assert_null(board_create_with(1, 1, RING_MOST * 2, &fd));
+    assert_null(board_create_with(1, 1, RING_LEAST * 3, &fd));
+    assert_int_equal(errno, EINVAL);
     assert_null(board_create(UINT32_MAX, UINT32_MAX, &fd));
     assert_int_equal(errno, EINVAL);
     assert_int_equal(fd, -7);
@@ -172,6 +188,9 @@ static void another_layout_is_refused(void **state)
     f->board->max_apps++;
     assert_refused(f->fd);
     f->board->max_apps--;
+    f->board->ring_size *= 2;
+    assert_refused(f->fd);
+    f->board->ring_size /= 2;
     f->board->max_workers = 0;
     assert_refused(f->fd);
     f->board->max_workers = WORKERS;
@@ -227,6 +246,23 @@ static void a_claim_keeps_its_own_generation_and_clears_an_older_one(void **stat
     assert_int_equal(board_get(&one->latency.sum), 0);
     assert_int_equal(board_get(&one->latency.buckets[histogram_bucket(1000)]), 0);
     assert_int_equal(board_get(&two->requests), 7);
+}
+
+/* A figure that is added to the column is not forgotten there. */
+static void a_claim_clears_every_figure(void **state)
+{
+    struct fixture *f = *state;
+    struct board_cell *cell = board_cell(f->board, 0, 0);
+    struct board_column *column = board_claim(cell, 1, 0);
+    board_count *first = &column->requests, *end = (board_count *)(void *)&column->latency;
+
+    board_claim(cell, 2, 0);
+    for (board_count *figure = first; figure < end; figure++)
+        board_set(figure, 7);
+    assert_ptr_equal(board_claim(cell, 3, 0), column);
+    for (board_count *figure = first; figure < end; figure++)
+        if (board_get(figure) != 0)
+            fail_msg("figure %d of the column is kept", (int)(figure - first));
 }
 
 /* 2 and 3 were canaries and were taken back, each time 1 was live again. */
@@ -369,10 +405,16 @@ static void settling_ends_gauges_and_keeps_counters(void **state)
     board_add(&slot->idle, 3);
     board_add(&slot->active, 3);
     board_add(&slot->requests, 50);
+    board_add(&slot->chats, 2);
+    board_add(&slot->websockets, 1);
+    board_add(&slot->missed, 5);
     board_set(&slot->rss, 1 << 20);
     board_set(&slot->is_accepting, 1);
     board_add(&other->active, 1);
     board_add(&cell->total.held, 2);
+    board_add(&cell->total.connections, 3);
+    board_add(&column->connections, 3);
+    board_add(&column->opened, 3);
     board_add(&column->active, 2);
     board_add(&column->requests, 20);
 
@@ -383,9 +425,15 @@ static void settling_ends_gauges_and_keeps_counters(void **state)
     assert_int_equal(board_get(&slot->active), 0);
     assert_int_equal(board_get(&slot->rss), 0);
     assert_int_equal(board_get(&slot->is_accepting), 0);
+    assert_int_equal(board_get(&slot->chats), 0);
+    assert_int_equal(board_get(&slot->websockets), 0);
+    assert_int_equal(board_get(&slot->missed), 5);
     assert_int_equal(board_get(&slot->requests), 50);
     assert_int_equal(board_get(&other->active), 1);
     assert_int_equal(board_get(&cell->total.held), 0);
+    assert_int_equal(board_get(&cell->total.connections), 0);
+    assert_int_equal(board_get(&column->connections), 0);
+    assert_int_equal(board_get(&column->opened), 3);
     assert_int_equal(board_get(&column->active), 0);
     assert_int_equal(board_get(&column->requests), 20);
     assert_int_equal(board_get(&column->generation), 9);
@@ -429,6 +477,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_claim_for_an_older_generation_takes_the_older_of_two_later_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_claim_clears_every_figure, setup, teardown),
         cmocka_unit_test_setup_teardown(a_claim_spares_the_one_that_was_live_before, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_claim_spares_the_one_before_whatever_their_numbers, setup,

@@ -211,11 +211,14 @@ static void the_defaults_are_those_of_the_header(void **state)
     assert_int_equal(config->max_connections, 0);
     assert_int_equal(config->stack_size, 256 << 10);
     assert_int_equal(config->offload_threads, 4);
+    assert_int_equal(config->pubsub_ring, 1 << 20);
     assert_true(config->server_header);
     assert_int_equal(config->listen_count, 1);
     assert_string_equal(config->listens[0].name, "127.0.0.1:8080");
     assert_int_equal(config->listens[0].backlog, 511);
     assert_int_equal(config->listens[0].mode, 0660);
+    assert_int_equal(config->listens[0].protocol, LISTEN_HTTP);
+    assert_null(config->listens[0].app);
     assert_int_equal(config->listens[0].line, 1);
     assert_int_equal(config->app_count, 1);
     assert_string_equal(config->apps[0].name, "a");
@@ -243,7 +246,7 @@ static void every_key_is_taken_as_it_is_written(void **state)
                                  "max_body = 2g max_connections = 9 stack_size = 64m\n"
                                  "unload_timeout = 7m upgrade_timeout = 8s max_unavailable = 9\n"
                                  "keep = 1 keep_receipts = 10000 fallback = last-good\n"
-                                 "server_header = off offload_threads = 64\n" L A);
+                                 "server_header = off offload_threads = 64 pubsub_ring = 2m\n" L A);
 
     (void)state;
     assert_int_equal(config->workers, 3);
@@ -273,6 +276,7 @@ static void every_key_is_taken_as_it_is_written(void **state)
     assert_int_equal(config->max_connections, 9);
     assert_int_equal(config->stack_size, 64 << 20);
     assert_int_equal(config->offload_threads, 64);
+    assert_int_equal(config->pubsub_ring, 2 << 20);
     assert_false(config->server_header);
     assert_true(config->unload_timeout == 420 * NS_PER_SEC);
     assert_true(config->upgrade_timeout == 8 * NS_PER_SEC);
@@ -348,6 +352,29 @@ static void an_app_may_name_a_listener_that_follows_or_by_its_address(void **sta
     (void)state;
     assert_string_equal(config->apps[0].listens[0], "all");
     assert_string_equal(config->apps[1].listens[0], "127.0.0.1:81");
+    config_free(config);
+}
+
+static void a_chat_listener_belongs_to_the_app_that_it_names(void **state)
+{
+    struct config *config = load("listen \"127.0.0.1:1\" { app = two protocol = chat }\n"
+                                 "app one { module = a.so }\n"
+                                 "app two { module = b.so mount = /two }\n"
+                                 "listen \"127.0.0.1:2\" { protocol = http }\n"
+                                 "listen \"127.0.0.1:3\" { protocol = chat app = \"one\" }\n");
+
+    (void)state;
+    assert_int_equal(config->listens[0].protocol, LISTEN_CHAT);
+    assert_string_equal(config->listens[0].app, "two");
+    assert_int_equal(config->listens[0].app_index, 1);
+    assert_int_equal(config->listens[1].protocol, LISTEN_HTTP);
+    assert_null(config->listens[1].app);
+    assert_int_equal(config->listens[2].app_index, 0);
+    config_free(config);
+
+    /* HTTP need not be spoken at all. */
+    config = load("listen \"127.0.0.1:1\" { protocol = chat app = a }\n" A);
+    assert_int_equal(config->listen_count, 1);
     config_free(config);
 }
 
@@ -463,6 +490,9 @@ static void each_mistake_has_its_sentence(void **state)
         {"access_format = xml", "t.conf:1: access_format must be combined or json, not \"xml\""},
         {"fallback = last", "t.conf:1: fallback must be none or last-good, not \"last\""},
         {"keep = 0", "t.conf:1: keep must be a number from 1 to 1000, not \"0\""},
+        {"pubsub_ring = 63k",
+         "t.conf:1: pubsub_ring must be a size from 64k to 256m (bytes, or with k, m or g), not "
+         "\"63k\""},
         {"offload_threads = 65",
          "t.conf:1: offload_threads must be a number from 1 to 64, not \"65\""},
         {"keep_receipts = 9",
@@ -496,6 +526,22 @@ static void each_mistake_has_its_sentence(void **state)
          "t.conf:3: there already is a listener at \"*:80\" (line 1)"},
         {"listen \"127.0.0.1:1\" { name = x }\n\nlisten \"127.0.0.1:2\" { name = x }",
          "t.conf:3: there already is a listener named \"x\" (line 1)"},
+        {"listen \"127.0.0.1:1\" {\n protocol = smtp }",
+         "t.conf:2: protocol must be http or chat, not \"smtp\""},
+        {"listen \"127.0.0.1:1\" {\n app = \"\" }",
+         "t.conf:2: app must be the name of an app, not \"\""},
+        {A "listen \"127.0.0.1:1\" {\n protocol = chat }",
+         "t.conf:2: listen \"127.0.0.1:1\": protocol = chat needs app = \"NAME\", the app to which "
+         "its connections go"},
+        {A "listen \"127.0.0.1:1\" {\n app = a }",
+         "t.conf:3: listen \"127.0.0.1:1\": app is for protocol = chat only; to an http listener "
+         "an app is bound by its own listen = {...}"},
+        {L A "listen \"127.0.0.1:1\" { protocol = chat\n name = x\n app = b }",
+         "t.conf:5: listen \"127.0.0.1:1\": there is no app \"b\""},
+        {L "listen \"127.0.0.1:1\" { protocol = chat name = x app = a }\napp a {\n module = a.so\n"
+           " listen = {\"127.0.0.1:8080\", \"127.0.0.1:1\"}\n}",
+         "t.conf:5: app \"a\": the listener \"x\" speaks chat, and is bound to the app that it "
+         "names itself"},
         /* apps */
         {L, "t.conf: no app: add one, such as app \"hello\" { module = \"hello.so\" }"},
         {L "\napp \"a\"\n{\n mount = /\n}", "t.conf:3: app \"a\" has no module"},
@@ -545,6 +591,8 @@ static void each_mistake_has_its_sentence(void **state)
         {L A "workers = 2 max_workers = 5\nmax_unavailable = 5\n",
          "t.conf:4: max_unavailable = 5 must be less than max_workers (5), since replacements run "
          "beside the workers they replace"},
+        {L A "pubsub_ring = 96k",
+         "t.conf:3: pubsub_ring (98304 bytes) must be a power of two, as 64k, 1m or 16m"},
         {L A "max_apps = 1 app b { module = a.so mount = /b }",
          "t.conf:3: max_apps = 1 is too few for 2 apps"},
         {L A "max_target = 4k\nmax_head = 4k\n",
@@ -968,6 +1016,7 @@ int main(void)
         cmocka_unit_test(sections_have_keys_lists_and_options),
         cmocka_unit_test(an_app_has_the_servers_time_limit_or_its_own),
         cmocka_unit_test(an_app_may_name_a_listener_that_follows_or_by_its_address),
+        cmocka_unit_test(a_chat_listener_belongs_to_the_app_that_it_names),
         cmocka_unit_test(comments_may_stand_anywhere_and_lines_stay_right),
         cmocka_unit_test(strings_take_environment_variables),
         cmocka_unit_test(apps_without_a_common_listener_may_share_a_mount),

@@ -99,6 +99,7 @@ static void most_things_may_change(void **state)
         "listen \"127.0.0.1:1\" { }\n listen \"127.0.0.1:8080\" { backlog = 3 }\n"
         "app b { module = b.so }");
     assert_accepted("workers = 1\n" L A, "workers = auto\n" L A);
+    assert_accepted(L A, "listen \"127.0.0.1:8080\" { protocol = chat app = a }\n" A);
 }
 
 static void what_is_fixed_at_the_start_has_its_sentence(void **state)
@@ -113,6 +114,9 @@ static void what_is_fixed_at_the_start_has_its_sentence(void **state)
     assert_refused(L A, "\n\nmax_apps = 33\n" L A,
                    ":3: max_apps cannot change while the server runs (it is 32): stop the server "
                    "and start it again");
+    assert_refused(L A, "pubsub_ring = 64k\n" L A,
+                   ":1: pubsub_ring cannot change while the server runs (it is 1024k): stop the "
+                   "server and start it again");
     assert_refused(L A, "control = /c.sock\n" L A,
                    ":1: control cannot change while the server runs (it is "
                    "\"/run/reeve-test/control.sock\"): stop the server and start it again");
@@ -131,7 +135,7 @@ static void the_same_said_otherwise_is_no_change(void **state)
 {
     (void)state;
     assert_accepted("workers = 2 max_workers = 16\n" L A, "workers = 2\n" L A);
-    assert_accepted(L A, "max_apps = 32 pid_file = off control = auto\n" L A);
+    assert_accepted(L A, "max_apps = 32 pid_file = off control = auto pubsub_ring = 1024k\n" L A);
     assert_accepted(L A, "control = /run/reeve-test/control.sock\n" L A);
 }
 

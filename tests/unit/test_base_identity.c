@@ -86,6 +86,34 @@ static void a_listener_is_among_those_of_whoever_would_find_it(void **state)
     assert_false(identity_is_among(&listens[0], "127.0.0.1:80801"));
 }
 
+/* A connection that waits for a request has no business where none are spoken. */
+static void a_listener_that_speaks_something_else_is_another_one(void **state)
+{
+    static struct config_listen changed[] = {
+        {.name = (char *)(uintptr_t) "public",
+         .address.text = "127.0.0.1:8080",
+         .protocol = LISTEN_CHAT},
+        {.name = (char *)(uintptr_t) "lines",
+         .address.text = "127.0.0.1:7070",
+         .protocol = LISTEN_CHAT},
+        {.name = (char *)(uintptr_t) "unix:/run/a", .address.text = "unix:/run/a"},
+    };
+    static const struct config next = {.listens = changed, .listen_count = COUNT(changed)};
+    char texts[4096];
+
+    (void)state;
+    assert_int_equal(identity_find(&next, "127.0.0.1:8080\npublic\n"), -1);
+    assert_int_equal(identity_find(&next, "0.0.0.0:80\npublic\n"), -1);
+    assert_int_equal(identity_find(&next, "127.0.0.1:8080\nunix:/run/a\n"), -1);
+    assert_int_equal(identity_find(&next, "unix:/run/a\nunix:/run/a\n"), 2);
+    identity_write_all(&next, texts, sizeof texts);
+    assert_string_equal(texts, "unix:/run/a\nunix:/run/a\n");
+    assert_false(identity_is_among(&listens[0], texts));
+    assert_true(identity_is_among(&listens[2], texts));
+    identity_write_all(&config, texts, sizeof texts);
+    assert_false(identity_is_among(&changed[0], texts)); /* was http, is chat: and back */
+}
+
 static void those_that_do_not_fit_are_left_out_whole(void **state)
 {
     char texts[32 + 1];
@@ -103,6 +131,7 @@ int main(void)
         cmocka_unit_test(the_address_counts_before_the_name_and_further_lines_do_not),
         cmocka_unit_test(a_name_that_does_not_fit_is_said_to),
         cmocka_unit_test(a_listener_is_among_those_of_whoever_would_find_it),
+        cmocka_unit_test(a_listener_that_speaks_something_else_is_another_one),
         cmocka_unit_test(those_that_do_not_fit_are_left_out_whole),
     };
 

@@ -79,6 +79,52 @@ static void what_a_dead_worker_counted_stays_counted(void **state)
     stats_free(stats);
 }
 
+/* An app that only chats has begun no request, and holds nothing once all have gone. */
+static void long_lived_connections_are_added_up(void **state)
+{
+    struct board_case *c = *state;
+    struct board_slot *slots[] = {case_worker(c, 0, 1), case_worker(c, 3, 2)};
+    struct stats *stats;
+    const struct stats_column *column;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct board_cell *cell = board_cell(c->board, i * 3, 1);
+        struct board_column *columns[] = {&cell->total, board_claim(cell, 4, 0)};
+
+        board_set(&slots[i]->chats, 1 + i);
+        board_set(&slots[i]->websockets, 10 + i);
+        board_set(&slots[i]->published, 100 + i);
+        board_set(&slots[i]->delivered, 1000 + i);
+        board_set(&slots[i]->missed, 10000 + i);
+        for (unsigned k = 0; k < 2; k++) {
+            board_set(&columns[k]->connections, 2);
+            board_set(&columns[k]->opened, 3);
+            board_set(&columns[k]->moved, 4);
+            board_set(&columns[k]->messages_in, 5);
+            board_set(&columns[k]->messages_out, 6);
+            board_set(&columns[k]->cut_off, 7);
+        }
+    }
+    stats = gather(c);
+    assert_int_equal(stats->workers[1].live.chats, 2);
+    assert_int_equal(stats->workers[1].live.missed, 10001);
+    assert_int_equal(stats->server.live.chats, 3);
+    assert_int_equal(stats->server.live.websockets, 21);
+    assert_int_equal(stats->server.live.published, 201);
+    assert_int_equal(stats->server.live.delivered, 2001);
+    assert_int_equal(stats->server.live.missed, 20001);
+    for (unsigned i = 0; i < 2; i++) {
+        column = i == 0 ? &stats->apps[1].total : &stats->apps[1].latest[0];
+        assert_int_equal(column->connections, 4);
+        assert_int_equal(column->opened, 6);
+        assert_int_equal(column->moved, 8);
+        assert_int_equal(column->messages_in, 10);
+        assert_int_equal(column->messages_out, 12);
+        assert_int_equal(column->cut_off, 14);
+    }
+    stats_free(stats);
+}
+
 static void a_connection_is_active_or_idle(void **state)
 {
     struct board_case *c = *state;
@@ -300,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_unused_board_is_all_zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_dead_worker_counted_stays_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_lived_connections_are_added_up, setup, teardown),
         cmocka_unit_test_setup_teardown(a_connection_is_active_or_idle, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_connection_that_changed_its_worker_is_neither_new_nor_closed, setup, teardown),

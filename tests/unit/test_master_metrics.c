@@ -50,6 +50,10 @@ static int setup(void **state)
     column = &board_cell(c.board, 0, 0)->total;
     case_serve(column, 5);
     board_set(&column->answers[5], 2);
+    board_set(&column->opened, 9);
+    board_set(&column->messages_out, 11);
+    board_set(&board_slot(c.board, 1)->websockets, 4);
+    board_set(&board_slot(c.board, 1)->published, 6);
     histogram_record(&column->latency, 100);                 /* below every bound */
     histogram_record(&column->latency, 100000 * NS_PER_SEC); /* above every bound */
     for (uint64_t i = 0; i < 20000; i++)
@@ -85,6 +89,12 @@ static void the_promised_families_are_there(void **state)
     assert_has(text, "\n# TYPE reeve_requests_total counter\n");
     assert_has(text, "\nreeve_app_reloads_total{app=\"hello\"} 0\n");
     assert_has(text, "\nreeve_respawns_total 0\n");
+    assert_has(text, "\nreeve_connections_long_lived{kind=\"chat\"} 0\n");
+    assert_has(text, "\nreeve_connections_long_lived{kind=\"websocket\"} 4\n");
+    assert_has(text, "\nreeve_worker_connections_long_lived{worker=\"1\",kind=\"websocket\"} 4\n");
+    assert_has(text, "\nreeve_pubsub_published_total 6\n");
+    assert_has(text, "\nreeve_app_connections_opened_total{app=\"hello\"} 9\n");
+    assert_has(text, "\nreeve_app_messages_sent_total{app=\"hello\"} 11\n");
     assert_null(strstr(text, "# EOF"));
     free(text);
 }

@@ -103,6 +103,11 @@ static void stats_has_the_names_that_operators_know(void **state)
         "connections.active",
         "connections.idle",
         "connections.closed",
+        "connections.chats",
+        "connections.websockets",
+        "pubsub.published",
+        "pubsub.delivered",
+        "pubsub.missed",
         "requests.total",
         "requests.active",
         "requests.overdue",
@@ -122,6 +127,11 @@ static void stats_has_the_names_that_operators_know(void **state)
         "workers.0.respawn_count",
         "workers.0.last_heartbeat",
         "workers.0.loop_lag.p99",
+        "workers.0.connections.chats",
+        "workers.0.connections.websockets",
+        "workers.0.pubsub.published",
+        "workers.0.pubsub.delivered",
+        "workers.0.pubsub.missed",
         "applications.hello.generation",
         "applications.hello.mount",
         "applications.hello.requests",
@@ -130,6 +140,12 @@ static void stats_has_the_names_that_operators_know(void **state)
         "applications.hello.overdue",
         "applications.hello.responses.2xx",
         "applications.hello.bytes_in",
+        "applications.hello.connections.open",
+        "applications.hello.connections.opened",
+        "applications.hello.connections.moved",
+        "applications.hello.connections.cut_off",
+        "applications.hello.messages_in",
+        "applications.hello.messages_out",
         "applications.hello.latency.count",
         "applications.hello.latency.mean",
         "applications.hello.latency.p50",
@@ -272,6 +288,35 @@ static void what_holds_an_old_generation_is_shown_with_it(void **state)
     cJSON_Delete(json);
 }
 
+static void connections_that_hold_an_old_generation_are_shown_as_such(void **state)
+{
+    static const struct holder rows[] = {
+        {5, HOLD_CONNECTION, CALL_CHAT_READ, 0, 3},
+        {5, HOLD_SUBSCRIPTION, CALL_SUBSCRIPTION, 0, 2},
+    };
+    struct report_case *c = *state;
+    struct board_cell *cell = board_cell(c->board.board, 0, 1);
+    cJSON *json;
+
+    case_worker(&c->board, 0, 1);
+    board_claim(cell, 6, 0);
+    board_set(&board_claim(cell, 5, 0)->held, 5);
+    board_show_holders(cell, rows, 2);
+    json = reread(c, report_apps);
+    assert_text(json, "applications.echo.generations.1.by.0.kind", "connection");
+    assert_text(json, "applications.echo.generations.1.by.0.waits_in", "reeve_chat_read");
+    assert_number(json, "applications.echo.generations.1.by.0.count", 3);
+    assert_text(json, "applications.echo.generations.1.by.1.kind", "subscription");
+    assert_text(json, "applications.echo.generations.1.by.1.waits_in", "reeve_subscription_next");
+    cJSON_Delete(json);
+    for (uint64_t kind = 0; kind < HOLD_KINDS; kind++)
+        assert_non_null(hold_kind_name(kind));
+    for (uint64_t call = CALL_NONE + 1; call < CALL_COUNT; call++)
+        assert_non_null(hold_call_name(call));
+    for (uint64_t step = STEP_NONE + 1; step < STEP_COUNT; step++)
+        assert_non_null(worker_step_name(step));
+}
+
 static void status_names_the_apps_without_their_figures(void **state)
 {
     struct report_case *c = *state;
@@ -281,6 +326,8 @@ static void status_names_the_apps_without_their_figures(void **state)
     assert_null(cJSON_GetObjectItemCaseSensitive(find(json, "applications.echo"), "latency"));
     assert_null(cJSON_GetObjectItemCaseSensitive(json, "workers"));
     assert_text(json, "sockets.0.address", "127.0.0.1:8080");
+    assert_text(json, "sockets.0.protocol", "http");
+    assert_true(cJSON_IsNull(find(json, "sockets.0.app")));
     cJSON_Delete(json);
 }
 
@@ -293,6 +340,8 @@ static void the_configuration_has_every_key_of_the_file(void **state)
     c->board.config.max_head = 32768;
     c->board.config.keep = 10;
     c->board.config.fallback = FALLBACK_LAST_GOOD;
+    c->board.listens[1].protocol = LISTEN_CHAT;
+    c->board.listens[1].app = c->board.apps[1].name;
     c->board.apps[1].request_timeout = 2500 * NS_PER_MS;
     json = reread(c, report_config);
     for (const struct config_key *key = config_server_keys; key->name != NULL; key++)
@@ -306,6 +355,10 @@ static void the_configuration_has_every_key_of_the_file(void **state)
     assert_text(json, "app.echo.mount", "/echo");
     assert_number(json, "app.echo.request_timeout", 2.5);
     assert_text(json, "listen.0.address", "127.0.0.1:8080");
+    assert_text(json, "listen.0.protocol", "http");
+    assert_null(cJSON_GetObjectItemCaseSensitive(find(json, "listen.0"), "app"));
+    assert_text(json, "listen.1.protocol", "chat");
+    assert_text(json, "listen.1.app", "echo");
     cJSON_Delete(json);
 }
 
@@ -322,6 +375,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(what_holds_an_old_generation_is_shown_with_it, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(connections_that_hold_an_old_generation_are_shown_as_such,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(status_names_the_apps_without_their_figures, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_configuration_has_every_key_of_the_file, setup,
