@@ -80,6 +80,7 @@ static void write_fixed(struct writing *writing)
     to->workers = (int)config->workers;
     to->max_workers = (int)config->max_workers;
     to->max_apps = (int)config->max_apps;
+    to->pubsub_ring = (int)config->pubsub_ring;
     to->control = copy(writing, config->control);
     to->state_dir = copy(writing, config->state_dir);
     to->pid_file = copy(writing, config->pid_file);
@@ -135,6 +136,20 @@ static void write_listeners(struct writing *writing)
             .address = copy(writing, from.address),
             .is_ours = from.is_ours,
         };
+    }
+}
+
+static void write_bells(struct writing *writing)
+{
+    const struct master *master = writing->master;
+
+    for (unsigned i = 0; i < master->board->max_workers; i++) {
+        struct succession_bell *more = ADD(writing, bells, bell_count);
+
+        if (more == NULL)
+            return;
+        writing->to->bells = more;
+        more[writing->to->bell_count++].fd = master->bells[i];
     }
 }
 
@@ -278,6 +293,7 @@ int bequest_write(const struct master *master, const char *nonce)
     write_places(&writing);
     write_action(&writing);
     write_listeners(&writing);
+    write_bells(&writing);
     write_apps(&writing);
     write_pool(&writing);
     succession.receipts = cJSON_Duplicate(history_receipts(master->history), true);
@@ -303,6 +319,8 @@ int bequest_keep(const struct master *master, bool is_kept)
     const struct catalog *catalog = &master->catalog;
     int status = keep(master->board_fd, is_kept) | keep(master->home.lock, is_kept);
 
+    for (unsigned i = 0; i < master->board->max_workers; i++)
+        status |= keep(master->bells[i], is_kept);
     if (master->control != NULL)
         status |= keep(control_place(master->control).fd, is_kept);
     for (size_t i = 0; i < listeners_count(master->listening); i++)

@@ -110,6 +110,7 @@ int heir_compare(const struct succession *s, struct config *config, char **error
         .workers = (unsigned)s->workers,
         .max_workers = (unsigned)s->max_workers,
         .max_apps = (unsigned)s->max_apps,
+        .pubsub_ring = (size_t)s->pubsub_ring,
         .control = s->control,
         .state_dir = s->state_dir,
         .pid_file = s->pid_file,
@@ -157,6 +158,8 @@ static int check(const struct succession *s, struct config *config, const char *
 {
     if (check_board(s->board_fd, error_out) != 0)
         return -1;
+    if (s->bell_count != (size_t)s->max_workers)
+        return sentence_set(error_out, "the state contradicts itself");
     if (config == NULL)
         return sentence_set(error_out, "%s", problem);
     if (heir_compare(s, config, error_out) != 0)
@@ -251,13 +254,28 @@ int heir_take_places(struct master *master, const struct succession *s, char **e
     return take_listeners(master, s, error_out);
 }
 
+static int take_bells(struct master *master, const struct succession *s, char **error_out)
+{
+    if (s->bell_count == master->board->max_workers)
+        master->bells = calloc(s->bell_count, sizeof(*master->bells));
+    if (master->bells == NULL)
+        return sentence_set(error_out, "the bells of the workers cannot be taken over");
+    for (size_t i = 0; i < s->bell_count; i++)
+        master->bells[i] = s->bells[i].fd;
+    for (size_t i = 0; i < s->bell_count; i++)
+        if (sock_set_cloexec(master->bells[i], true) != 0)
+            return sentence_set(error_out, "the bells of the workers cannot be used: %s",
+                                strerror(errno));
+    return 0;
+}
+
 int heir_take_board(struct master *master, const struct succession *s, char **error_out)
 {
     master->board = board_attach(s->board_fd);
     if (master->board == NULL || sock_set_cloexec(s->board_fd, true) != 0)
         return sentence_set(error_out, "the scoreboard cannot be used: %s", strerror(errno));
     master->board_fd = s->board_fd;
-    return 0;
+    return take_bells(master, s, error_out);
 }
 
 /* ---- builds, workers ---- */

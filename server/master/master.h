@@ -50,6 +50,7 @@ struct master {
     struct event_base *base;
     struct board *board;
     int board_fd;
+    int *bells; /* one for each slot of the board: base/bell.h */
     struct home home;
     struct history *history;
     struct catalog catalog;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bell.h"
 #include "master/control.h"
 #include "master/deploy.h"
 #include "master/history.h"
@@ -113,9 +114,14 @@ int parts_make_board(struct master *master, char **error_out)
 {
     const struct config *config = master->config;
 
-    master->board = board_create(config->max_workers, config->max_apps, &master->board_fd);
+    master->board = board_create_with(config->max_workers, config->max_apps, config->pubsub_ring,
+                                      &master->board_fd);
     if (master->board == NULL)
         return sentence_set(error_out, "the scoreboard cannot be made: %s", strerror(errno));
+    master->bells = bells_make(config->max_workers);
+    if (master->bells == NULL)
+        return sentence_set(error_out, "%u bells, one for each of max_workers, cannot be made: %s",
+                            config->max_workers, strerror(errno));
     return 0;
 }
 
@@ -163,6 +169,7 @@ void parts_free(struct master *master)
     catalog_close(&master->catalog);
     signals_close(master->signals);
     if (master->board != NULL) {
+        bells_unmake(master->bells, master->board->max_workers);
         board_detach(master->board);
         close(master->board_fd);
     }

@@ -301,7 +301,9 @@ static int open_all(struct preflight *preflight, int *link_out, int *output_out)
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (preflight->shared == MAP_FAILED)
         preflight->shared = NULL;
-    preflight->board = board_create(1, preflight->order.config->max_apps, &preflight->board_fd);
+    preflight->board =
+        board_create_with(1, preflight->order.config->max_apps,
+                          preflight->order.config->pubsub_ring, &preflight->board_fd);
     if (preflight->output == NULL || preflight->shared == NULL || preflight->board == NULL)
         return -1;
     if (channel_pair(link) != 0)

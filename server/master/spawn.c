@@ -23,24 +23,32 @@
 #include "base/trace.h"
 #include "master/signals.h"
 
-static void take_lower(int fd, int from, int *lowest)
+static int compare_numbers(const void *left, const void *right)
 {
-    if (fd >= from && fd < *lowest)
-        *lowest = fd;
+    int l = *(const int *)left, r = *(const int *)right;
+
+    return (l > r) - (l < r);
 }
 
-/* The lowest descriptor of the heritage that is not below `from`; INT_MAX: none. */
-static int next_kept(const struct heritage *heritage, int from)
+/* The heritage's descriptors in order; those that it has not got are negative. NULL: memory has run
+ * out. */
+static int *list_kept(const struct heritage *heritage, size_t *count_out)
 {
-    int lowest = INT_MAX;
+    size_t bells = heritage->bells != NULL ? heritage->board->max_workers : 0;
+    size_t listeners = heritage->listeners != NULL ? heritage->config->listen_count : 0;
+    int *kept = calloc(2 + bells + listeners, sizeof(kept[0]));
 
-    take_lower(log_fd(), from, &lowest);
-    take_lower(heritage->link, from, &lowest);
-    if (heritage->listeners == NULL)
-        return lowest;
-    for (size_t i = 0; i < heritage->config->listen_count; i++)
-        take_lower(heritage->listeners[i], from, &lowest);
-    return lowest;
+    if (kept == NULL)
+        return NULL;
+    kept[0] = log_fd();
+    kept[1] = heritage->link;
+    for (size_t i = 0; i < bells; i++)
+        kept[2 + i] = heritage->bells[i];
+    for (size_t i = 0; i < listeners; i++)
+        kept[2 + bells + i] = heritage->listeners[i];
+    *count_out = 2 + bells + listeners;
+    qsort(kept, *count_out, sizeof(kept[0]), compare_numbers);
+    return kept;
 }
 
 static void close_span(int first, int last)
@@ -61,15 +69,20 @@ static void close_span(int first, int last)
 static void close_others(const struct heritage *heritage)
 {
     int from = STDERR_FILENO + 1;
+    size_t count;
+    int *kept = list_kept(heritage, &count);
 
-    for (;;) {
-        int kept = next_kept(heritage, from);
-
-        close_span(from, kept - 1);
-        if (kept == INT_MAX)
-            return;
-        from = kept + 1;
+    if (kept == NULL) {
+        log_warn("the worker could not start");
+        _exit(1);
     }
+    for (size_t i = 0; i < count; i++)
+        if (kept[i] >= from) {
+            close_span(from, kept[i] - 1);
+            from = kept[i] + 1;
+        }
+    close_span(from, INT_MAX);
+    free(kept);
 }
 
 /* stdin is the terminal's, whose foreground group the child has just left: reading would stop

@@ -41,6 +41,7 @@ static const struct field head_fields[] = {
     F(succession, INT, workers),
     F(succession, INT, max_workers),
     F(succession, INT, max_apps),
+    F(succession, INT, pubsub_ring),
     F(succession, TEXT, control),
     F(succession, TEXT, state_dir),
     F(succession, TEXT, pid_file),
@@ -78,6 +79,11 @@ static const struct field listener_fields[] = {
     F(succession_listener, TEXT, name),
     F(succession_listener, TEXT, address),
     F(succession_listener, BOOL, is_ours),
+    {NULL, INT, 0},
+};
+
+static const struct field bell_fields[] = {
+    F(succession_bell, INT, fd),
     {NULL, INT, 0},
 };
 
@@ -134,6 +140,7 @@ struct list {
 
 static const struct list lists[] = {
     L("listeners", listeners, listener_count, listener_fields, succession_listener),
+    L("bells", bells, bell_count, bell_fields, succession_bell),
     L("apps", apps, app_count, app_fields, succession_app),
     L("builds", builds, build_count, build_fields, succession_build),
     L("crew", crew, worker_count, worker_fields, succession_worker),

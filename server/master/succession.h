@@ -20,6 +20,10 @@ struct succession_listener { /* struct listeners_inherited */
     bool is_ours;
 };
 
+struct succession_bell { /* of a slot: base/bell.h */
+    int fd;
+};
+
 struct succession_build {
     int app; /* column */
     uint64_t generation;
@@ -57,7 +61,7 @@ struct succession {
 
     /* What of the configuration cannot change: as config_compare wants it. */
     bool is_max_workers_auto, is_control_auto, is_state_dir_auto;
-    int workers, max_workers, max_apps;
+    int workers, max_workers, max_apps, pubsub_ring;
     char *control, *state_dir, *pid_file;
 
     char *folder; /* of home; NULL: none */
@@ -82,6 +86,8 @@ struct succession {
 
     struct succession_listener *listeners;
     size_t listener_count;
+    struct succession_bell *bells; /* by slot */
+    size_t bell_count;
     struct succession_app *apps; /* by column */
     size_t app_count;
     struct succession_build *builds;

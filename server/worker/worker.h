@@ -21,8 +21,9 @@ struct heritage {
     const struct config *config;
     const int *listeners; /* one for each of config->listens; NULL in a preflight process */
     struct board *board;
-    pid_t master; /* whose end is this worker's, too */
-    int link;     /* the worker's end of its channel */
+    const int *bells; /* one for each slot of the board; NULL in a preflight process */
+    pid_t master;     /* whose end is this worker's, too */
+    int link;         /* the worker's end of its channel */
     unsigned id; /* slot; in a preflight process a private scoreboard of one slot is used instead */
     uint64_t incarnation;
     bool is_preflight;

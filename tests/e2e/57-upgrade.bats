@@ -85,6 +85,9 @@ have_grown() {
     paste <(echo "$1") <(counters) | awk '$2 < $1 { print "smaller: " $0; bad = 1 } END { exit bad }'
 }
 
+# bells PID: the eventfds that a process has, one for each slot, by which workers wake each other
+bells() { sed -n 's/^eventfd-id: *//p' "/proc/$1/fdinfo"/* 2>/dev/null | sort; }
+
 open_descriptors() { find "/proc/$REEVE_PID/fd" -mindepth 1 | wc -l; }
 
 # ---- good ones --------------------------------------------------------------------------------------------------------
@@ -95,11 +98,15 @@ open_descriptors() { find "/proc/$REEVE_PID/fd" -mindepth 1 | wc -l; }
     wait_until is_equal 2 eval 'worker_pids | wc -l'
     ctl reload n
     PIDS=$(worker_pids)
-    local before
+    local before bells
     before=$(counters)
+    bells=$(bells "$REEVE_PID")
     run -0 ctl upgrade --binary "$BATS_FILE_TMPDIR/reeve-0.1.1"
     is_upgraded 0.1.1
     have_grown "$before"
+    assert_equal "$(wc -l <<<"$bells")" "$(api /v1/config | jq .max_workers)"
+    assert_equal "$(bells "$REEVE_PID")" "$bells"
+    assert_equal "$(bells "$(head -n 1 <<<"$PIDS")" | comm -12 - <(echo "$bells"))" "$bells"
     assert_equal "$(figure .applications.n.generation)" 2
     assert_equal "$(figure .applications.n.reloads)" 1
     assert_equal "$(get / | cut -d' ' -f1,2)" 'build 1'
@@ -410,6 +417,8 @@ refuses() {
     refuses "$BATS_FILE_TMPDIR/reeve-0.1.1" "$CONFIG:$(wc -l <"$CONFIG"): "
     { echo "$good" && echo 'max_apps = 3'; } >"$CONFIG"
     refuses "$BATS_FILE_TMPDIR/reeve-0.1.1" 'max_apps cannot change while the server runs'
+    { echo "$good" && echo 'pubsub_ring = 64k'; } >"$CONFIG"
+    refuses "$BATS_FILE_TMPDIR/reeve-0.1.1" 'pubsub_ring cannot change while the server runs (it is 1024k)'
     { echo "$good" && echo "app \"hello\" { module = \"$APPS/hello.so\" mount = \"/hello\" }"; } >"$CONFIG"
     refuses "$BATS_FILE_TMPDIR/reeve-0.1.1" 'names an app that is not in force, "hello": reload the configuration first'
     { echo "$good" && echo "listen \"unix:$DIR/x.sock\" { }"; } >"$CONFIG"

@@ -34,7 +34,9 @@ static void fill(struct succession *s)
         .deploy = (UINT64_C(1) << 53) + 1,
         .action = strdup("an upgrade"),
         .target = 2,
+        .pubsub_ring = 1 << 28,
         .listener_count = 2,
+        .bell_count = 2,
         .app_count = 2,
         .build_count = 1,
         .worker_count = 2,
@@ -43,6 +45,9 @@ static void fill(struct succession *s)
     s->listeners = calloc(2, sizeof(*s->listeners));
     s->listeners[0] = (struct succession_listener){7, strdup("web"), strdup("*:80"), true};
     s->listeners[1] = (struct succession_listener){8, NULL, NULL, false};
+    s->bells = calloc(2, sizeof(*s->bells));
+    s->bells[0].fd = 10;
+    s->bells[1].fd = 12;
     s->builds = calloc(1, sizeof(*s->builds));
     s->builds[0] = (struct succession_build){1, 12, strdup("/proc/9/fd/1001"), strdup(""), NULL};
     s->apps = calloc(2, sizeof(*s->apps));
@@ -95,6 +100,9 @@ static void test_round_trip(void **state)
     assert_string_equal(to.listeners[0].address, "*:80");
     assert_true(to.listeners[0].is_ours);
     assert_null(to.listeners[1].name);
+    assert_int_equal(to.pubsub_ring, 1 << 28);
+    assert_int_equal(to.bell_count, 2);
+    assert_int_equal(to.bells[1].fd, 12);
     assert_int_equal(to.apps[0].current, -1);
     assert_string_equal(to.apps[1].module, "/hello.so");
     assert_true(to.apps[1].last == 13);
