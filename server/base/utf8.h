@@ -19,4 +19,20 @@ static inline bool utf8_is_valid(const char *text, size_t length)
     return utf8_span(text, length) == length;
 }
 
+/* Text that comes in pieces, cut anywhere. All zero at the beginning. */
+struct utf8_pieces {
+    char begun[3]; /* the first bytes of a character whose last one has not come */
+    unsigned char length;
+};
+
+/* The next piece. False as soon as no further bytes can make it good: the first bad byte is seen in
+ * the piece that has it. What comes after a false is not to be put. */
+bool utf8_put(struct utf8_pieces *pieces, const char *text, size_t length);
+
+/* The text may end here: no character is cut in two. */
+static inline bool utf8_is_complete(const struct utf8_pieces *pieces)
+{
+    return pieces->length == 0;
+}
+
 #endif

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "http/chars.h"
-#include "web/base64.h"
 #include "web/middleware.h"
 
 /* Longer credentials are nobody's. */

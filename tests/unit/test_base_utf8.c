@@ -86,12 +86,96 @@ static void spans_end_where_something_is_wrong(void **state)
     assert_true(utf8_is_valid("", 0));
 }
 
+/* ---- in pieces ---- */
+
+/* The reference: some text that is UTF-8 begins with these bytes. */
+static bool may_go_on(const char *text, size_t length)
+{
+    size_t good = utf8_span(text, length), rest = length - good;
+    char whole[4];
+
+    if (rest == 0)
+        return true;
+    if (rest > 3)
+        return false;
+    memset(whole, 0x80, sizeof whole);
+    memcpy(whole, text + good, rest);
+    for (unsigned second = 0x80; second <= 0xbf; second++) {
+        if (rest == 1)
+            whole[1] = (char)second;
+        for (size_t size = rest + 1; size <= sizeof whole; size++)
+            if (utf8_sequence(whole, size) == size)
+                return true;
+    }
+    return false;
+}
+
+/* Each cut in two and one by one: refused with just the byte that makes it so. */
+static void check_pieces(const char *text, size_t length)
+{
+    size_t first_bad = 0;
+    struct utf8_pieces one = {.length = 0};
+
+    while (first_bad < length && may_go_on(text, first_bad + 1))
+        first_bad++;
+    for (size_t at = 0; at <= first_bad && at < length; at++)
+        assert_int_equal(utf8_put(&one, text + at, 1), at < first_bad);
+    for (size_t cut = 0; cut <= length; cut++) {
+        struct utf8_pieces two = {.length = 0};
+        bool is_good = utf8_put(&two, text, cut);
+
+        assert_int_equal(is_good, cut <= first_bad);
+        if (!is_good)
+            continue;
+        assert_int_equal(utf8_is_complete(&two), utf8_is_valid(text, cut));
+        is_good = utf8_put(&two, text + cut, length - cut);
+        assert_int_equal(is_good, first_bad == length);
+        if (is_good)
+            assert_int_equal(utf8_is_complete(&two), utf8_is_valid(text, length));
+    }
+}
+
+static void pieces_are_refused_as_early_as_can_be(void **state)
+{
+    static const unsigned char thirds[] = {0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xff};
+    char text[24] = "abcdefghijkl";
+
+    (void)state;
+    for (unsigned first = 0; first < 256; first++)
+        for (unsigned second = 0; second < 256; second++)
+            for (unsigned i = 0; i < sizeof thirds; i++) {
+                text[9] = (char)first;
+                text[10] = (char)second;
+                text[11] = (char)thirds[i];
+                text[12] = (char)thirds[(first + i) % sizeof thirds];
+                check_pieces(text + 8, 6);
+                if (i == 2)
+                    check_pieces(text, sizeof text);
+            }
+}
+
+static void the_second_byte_tells(void **state)
+{
+    static const char *const bad[] = {"\xf4\x90", "\xed\xa0", "\xe0\x9f", "\xf0\x8f",
+                                      "\xc0",     "\xc1",     "\xf5",     "\x80",
+                                      "\xfe",     "\xff",     "\xc3("};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct utf8_pieces pieces = {.length = 0};
+
+        assert_false(utf8_put(&pieces, bad[i], strlen(bad[i])));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_character_and_no_surrogate),
         cmocka_unit_test(nothing_else),
         cmocka_unit_test(spans_end_where_something_is_wrong),
+        cmocka_unit_test(pieces_are_refused_as_early_as_can_be),
+        cmocka_unit_test(the_second_byte_tells),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

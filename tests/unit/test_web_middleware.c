@@ -1,4 +1,4 @@
-/* test_web_middleware.c: the parts of the bundled middleware that need no request: options, base64,
+/* test_web_middleware.c: the parts of the bundled middleware that need no request: options,
  * secrets, lists of headers, gzip streams. */
 #include <errno.h>
 #include <math.h>
@@ -15,7 +15,6 @@
 #include <reeve/middleware.h>
 
 #include "app/request.h"
-#include "web/base64.h"
 #include "web/encoder.h"
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -126,7 +125,7 @@ static void the_others_check_their_options(void **state)
     TAKEN(reeve_error_pages, reeve_error_pages, .all = true);
 }
 
-/* ---- secrets and base64 ---- */
+/* ---- secrets ---- */
 
 static void a_secret_is_the_same_or_is_not(void **state)
 {
@@ -140,39 +139,6 @@ static void a_secret_is_the_same_or_is_not(void **state)
     assert_false(reeve_is_same_secret("secret", ""));
     assert_false(reeve_is_same_secret("\xff", "\x7f"));
     assert_false(reeve_is_same_secret("aa", "a"));
-}
-
-static void decodes_to(const char *text, const char *want)
-{
-    unsigned char out[64];
-    ssize_t length = base64_decode(text, out);
-
-    assert_int_equal(length, want ? (ssize_t)strlen(want) : -1);
-    if (want)
-        assert_memory_equal(out, want, length);
-}
-
-static void base64_is_decoded_or_refused(void **state)
-{
-    (void)state;
-    decodes_to("", "");
-    decodes_to("Zg==", "f");
-    decodes_to("Zm8=", "fo");
-    decodes_to("Zm9v", "foo");
-    decodes_to("Zm9vYmFy", "foobar");
-    decodes_to("Zg", "f");
-    decodes_to("Zm8", "fo");
-    decodes_to("/+//", "\xff\xef\xff");
-    decodes_to("Z", NULL);
-    decodes_to("Zg=", NULL);
-    decodes_to("Zg===", NULL);
-    decodes_to("Zm9v====", NULL);
-    decodes_to("Zm9v=", NULL);
-    decodes_to("Zm 9v", NULL);
-    decodes_to("Zm-_", NULL);
-    decodes_to("Zh==", NULL); /* bits behind the end */
-    decodes_to("Zg==Zg==", NULL);
-    decodes_to("=", NULL);
 }
 
 /* ---- lists of headers ---- */
@@ -300,7 +266,6 @@ int main(void)
         cmocka_unit_test(cors_checks_its_options),
         cmocka_unit_test(the_others_check_their_options),
         cmocka_unit_test(a_secret_is_the_same_or_is_not),
-        cmocka_unit_test(base64_is_decoded_or_refused),
         cmocka_unit_test(headers_are_changed),
         cmocka_unit_test(a_stream_can_be_read_up_to_each_flush_and_to_its_end),
         cmocka_unit_test(there_are_no_more_than_allowed),

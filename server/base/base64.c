@@ -1,5 +1,5 @@
-/* base64.c: decodes base64, and takes nothing that is not. */
-#include "web/base64.h"
+/* base64.c: see base64.h. Decoding takes nothing that is not base64. */
+#include "base/base64.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -39,4 +39,22 @@ ssize_t base64_decode(const char *text, unsigned char *out)
         }
     }
     return bits & ((1u << count) - 1) ? -1 : to - out;
+}
+
+void base64_encode(const unsigned char *data, size_t size, char *out)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t at = 0; at < size; at += 3) {
+        size_t left = size - at;
+        uint32_t bits = (uint32_t)data[at] << 16 | (left > 1 ? (uint32_t)data[at + 1] << 8 : 0) |
+                        (left > 2 ? data[at + 2] : 0);
+
+        *out++ = letters[bits >> 18];
+        *out++ = letters[bits >> 12 & 63];
+        *out++ = left > 1 ? letters[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? letters[bits & 63] : '=';
+    }
+    *out = '\0';
 }
