@@ -6,12 +6,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -345,6 +347,13 @@ void sock_peer_text(const struct sockaddr *peer, char *host, size_t host_size, u
     }
     if (shown == NULL)
         host[0] = '\0';
+}
+
+int sock_unacknowledged(int fd)
+{
+    int n = 0;
+
+    return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : 0;
 }
 
 int sock_set_nonblocking(int fd)

@@ -48,6 +48,9 @@ int sock_name(int fd, struct sock_address *address_out);
  * "192.0.2.1". For a Unix peer "" and 0. */
 void sock_peer_text(const struct sockaddr *peer, char *host, size_t host_size, unsigned *port_out);
 
+/* Bytes sent that the peer has not acknowledged; 0 when that is not known. */
+int sock_unacknowledged(int fd);
+
 int sock_set_nonblocking(int fd);
 int sock_set_cloexec(int fd, bool is_on);
 /* Raises RLIMIT_NOFILE to its hard limit; returns the number of descriptors now allowed. */

@@ -136,14 +136,16 @@ void conn_forget(struct conn *conn)
     buf_give(&net->ins, &conn->pinned);
     TAILQ_REMOVE(&net->conns, conn, all);
     free(conn);
-    net->conn_count--;
-    listener_resume_paused(net);
-    if (net->conn_count == 0 && net->on_empty)
-        net->on_empty(net->arg);
+    net_left(net);
 }
 
 static void conn_free(struct conn *conn)
 {
+    if (conn->fd == -1) { /* conn_detach */
+        conn->net->husk_count--;
+        conn_forget(conn);
+        return;
+    }
     event_del(&conn->event);
     conn_fini_output(conn);
     if (conn->wants_reset)
@@ -529,6 +531,39 @@ void conn_continue(struct conn *conn)
 }
 
 /* ---- the end of an exchange ---- */
+
+/* What has been read behind the head. */
+static int take_rest(struct conn *conn, struct buf **rest_out)
+{
+    size_t rest = conn->in ? buf_length(conn->in) - conn->body_at : 0;
+
+    if (rest == 0)
+        return 0;
+    *rest_out = buf_take(&conn->net->ins);
+    if (*rest_out && buf_append(*rest_out, buf_bytes(conn->in) + conn->body_at, rest) == 0 &&
+        buf_reserve(*rest_out, 1) == 0)
+        return 0;
+    buf_give(&conn->net->ins, rest_out);
+    return -1;
+}
+
+int conn_detach(struct conn *conn, struct buf **rest_out, struct buf **unsent_out, int *fd_out)
+{
+    if (take_rest(conn, rest_out) == -1)
+        return -1;
+    event_del(&conn->event);
+    limit_stop(conn->net->limits, &conn->limit);
+    *unsent_out = conn->out;
+    conn->out = NULL;
+    conn_fini_output(conn);
+    conn->write_event = NULL;
+    *fd_out = conn->fd;
+    conn->fd = -1;
+    conn->net->husk_count++;
+    conn->is_gone = true;
+    conn->is_readable = conn->is_blocked = false;
+    return 0;
+}
 
 static void next_head(struct conn *conn)
 {

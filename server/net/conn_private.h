@@ -104,6 +104,10 @@ void conn_release_input(struct conn *conn);
 /* conn.c */
 void conn_lost(struct conn *conn);
 void conn_advance(struct conn *conn);
+/* For stream_take: its socket, a copy of what has been read behind the head, and what is still to be
+ * sent (NULL: nothing); the connection itself is gone from then on. 0, or -1 with ENOMEM: nothing
+ * was done. */
+int conn_detach(struct conn *conn, struct buf **rest_out, struct buf **unsent_out, int *fd_out);
 /* All but the descriptor, which is closed or somebody else's by now. */
 void conn_forget(struct conn *conn);
 void conn_set_idle(struct conn *conn, bool is_idle);
@@ -113,6 +117,10 @@ void conn_limit(struct conn *conn, unsigned class);
  * -1 with the reason it was woken with. [suspends] */
 int conn_await(struct conn *conn, enum conn_wait what, unsigned class, const char *text);
 void conn_on_limit(struct limit *limit, unsigned class, void *net);
+
+/* net.c */
+/* A connection or stream is not there any more. */
+void net_left(struct net *net);
 
 /* drain.c */
 /* An idle connection of a worker that drains: handed on, or given a moment to ask for its last

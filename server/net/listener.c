@@ -37,6 +37,7 @@ struct listener {
     uint64_t yields_since; /* clock_ns(): something has been left in the queue since; 0: nothing */
     uint64_t alone, alone_until; /* ns; clock_ns() */
     bool is_started, is_paused;
+    bool is_stream;         /* for net->on_stream */
     uint64_t complained_at; /* 0: never */
 };
 
@@ -75,9 +76,12 @@ void listener_resume_paused(struct net *net)
         resume_accepting(listener);
 }
 
+/* Counts sockets that were accepted. */
 static bool is_full(const struct net *net)
 {
-    return net->max_connections && net->conn_count >= net->max_connections;
+    unsigned count = net->conn_count - net->husk_count - net->made_count;
+
+    return net->max_connections && count >= net->max_connections;
 }
 
 /* What accept's manual lists as errors of the connection that was to be accepted, not of the
@@ -115,7 +119,10 @@ static bool accept_one(struct listener *listener)
         pause_accepting(listener);
         return false;
     }
-    conn_open(listener->net, fd, listener, (struct sockaddr *)&peer);
+    if (listener->is_stream)
+        listener->net->on_stream(listener->net, fd, listener, (struct sockaddr *)&peer);
+    else
+        conn_open(listener->net, fd, listener, (struct sockaddr *)&peer);
     return true;
 }
 
@@ -215,6 +222,11 @@ struct listener *listener_new(struct net *net, int fd, unsigned index, unsigned 
     event_assign(&listener->retry, net->base, -1, 0, on_retry, listener);
     event_assign(&listener->yield, net->base, -1, 0, on_yielded, listener);
     return listener;
+}
+
+void listener_set_stream(struct listener *listener)
+{
+    listener->is_stream = true;
 }
 
 void listener_free(struct listener *listener)

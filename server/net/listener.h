@@ -16,6 +16,9 @@ struct net;
 struct listener *listener_new(struct net *net, int fd, unsigned index, unsigned port);
 void listener_free(struct listener *listener);
 
+/* What is accepted is no HTTP: net->on_stream takes it. */
+void listener_set_stream(struct listener *listener);
+
 void listener_start(struct listener *listener);
 void listener_stop(struct listener *listener);
 /* Accepts what waits now, as far as there is room: the last thing before the socket is closed. */

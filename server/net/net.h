@@ -18,6 +18,7 @@ struct conn;
 struct event_base;
 struct limits;
 struct listener;
+struct sockaddr;
 
 struct net_durations { /* ns; as the configuration's keys of these names */
     uint64_t head, body, keep_alive, write;
@@ -25,6 +26,7 @@ struct net_durations { /* ns; as the configuration's keys of these names */
 
 TAILQ_HEAD(conn_list, conn);
 LIST_HEAD(listener_list, listener);
+TAILQ_HEAD(stream_list, stream);
 
 struct net {
     /* Filled in before net_open. */
@@ -44,12 +46,16 @@ struct net {
     /* The peer of one that is in an exchange has gone, or has ended its side: see conn_is_gone and
      * conn_has_ended. NULL: nobody asks. */
     void (*on_gone)(struct conn *conn);
+    /* A connection was accepted from a listener that is not for HTTP: takes fd over. NULL: there is
+     * no such listener. */
+    void (*on_stream)(struct net *net, int fd, const struct listener *listener,
+                      const struct sockaddr *peer);
     /* An idle connection may be given to another process: takes the descriptor over, sets it to -1
      * and returns true, or leaves it here. `has_asked`: something, before. NULL: all stay. */
     bool (*hand_on)(int *fd, const struct listener *listener, bool has_asked, void *arg);
     /* Another process serves this listener. */
     bool (*can_hand_on)(const struct listener *listener, void *arg);
-    /* The last connection has gone. */
+    /* The last connection has gone, or none is left but those that this side has made. */
     void (*on_empty)(void *arg);
     /* So many connections more may be accepted before those who have less to do had their turn;
      * 0: they are left to the others for a moment. NULL: there is nobody else. */
@@ -57,13 +63,16 @@ struct net {
     void *arg;
 
     /* Private to the room, except for reading. */
-    struct limits *limits;
+    struct limits *limits, *stream_limits;
     struct buf_pool ins, outs;
     struct conn_list conns;
+    struct stream_list streams;
     struct listener_list paused; /* wait for a free place */
-    unsigned conn_count;
-    uint64_t now;        /* clock_ns() when the loop last called into this room */
-    bool is_draining;    /* an answer ends its connection, unless conn_may_stay */
+    unsigned conn_count;         /* of both */
+    unsigned made_count;         /* streams among them that this side has made */
+    unsigned husk_count;         /* connections among them whose socket has become a stream */
+    uint64_t now;                /* clock_ns() when the loop last called into this room */
+    bool is_draining;            /* an answer ends its connection, unless conn_may_stay */
     bool is_handing_on;  /* connections that others can take leave as soon as they are idle */
     uint64_t drained_at; /* when the drain began; 0: not yet */
 };
@@ -79,6 +88,13 @@ void net_close(struct net *net);
 void net_drain(struct net *net, bool can_hand_on);
 /* While connections are handed on: tries again with those that are idle. */
 void net_hand_on(struct net *net);
+/* Sockets that are worth a moment: all but those streams that have ended their side, and whose peer
+ * has got everything. */
+unsigned net_unfinished(const struct net *net);
+/* Those among them that would be cut off in the middle: not streams that have nothing more to say. */
+unsigned net_cut_short(const struct net *net);
+/* Tells on_empty, if there is nothing any more. */
+void net_look_empty(const struct net *net);
 /* Closes what has no exchange; what has one is cut, wakes with an error, and is closed when its
  * exchange ends. */
 void net_cut_all(struct net *net);

@@ -1,13 +1,12 @@
 /* output.c: what leaves a connection: gathered bytes, pieces of the app's, files. */
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/sock.h"
 #include "net/conn_private.h"
 #include "runtime/coro.h"
 
@@ -60,19 +59,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     conn_advance(conn);
 }
 
-/* Bytes the kernel holds that the peer has not acknowledged. */
-static int queued(const struct conn *conn)
-{
-    int n = 0;
-
-    return ioctl(conn->fd, SIOCOUTQ, &n) == 0 ? n : 0;
-}
-
 bool conn_was_slow_only(struct conn *conn)
 {
     int before = conn->queued;
 
-    conn->queued = queued(conn);
+    conn->queued = sock_unacknowledged(conn->fd);
     return conn->queued < before;
 }
 
@@ -88,7 +79,7 @@ static int block(struct conn *conn)
         errno = ENOMEM;
         return -1;
     }
-    conn->queued = queued(conn);
+    conn->queued = sock_unacknowledged(conn->fd);
     conn_limit(conn, LIMIT_WRITE);
     return 0;
 }
