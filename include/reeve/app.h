@@ -41,7 +41,7 @@ extern "C" {
 /* The interface's version. A module built for another major number is refused; within one, structs
  * only grow at their end and calls are only added. */
 #define REEVE_ABI_MAJOR 1
-#define REEVE_ABI_MINOR 2
+#define REEVE_ABI_MINOR 3
 #define REEVE_MAGIC     0x52454556u /* "REEV" */
 
 /* One request: CGI variables, input, errors stream and response. Lives until its callable has
@@ -193,6 +193,16 @@ typedef struct reeve_app {
      * them has ended; then it is cancelled, and fini follows when it has unwound. Not called at a
      * quick stop. May be NULL. [suspends] */
     int (*on_drain)(reeve_module *module);
+
+    /* ---- since 1.3 ---- */
+
+    /* What is spoken with connections of a listener that has `protocol = chat` and this app
+     * (reeve/chat.h). NULL: there is no such listener. */
+    const struct reeve_chat_protocol *chat;
+    /* The other protocols of connections that move from the build before to this one, each list
+     * ended by NULL: that of `chat` need not stand there. May be NULL. */
+    const struct reeve_chat_protocol *const *chats;
+    const struct reeve_websocket_protocol *const *websockets;
 } reeve_app;
 
 /* Defines the module's descriptor:
@@ -346,6 +356,13 @@ REEVE_API int reeve_on_close(reeve_environ *environ, void (*callback)(void *arg)
 
 /* True when the client is known to have gone: nothing written now will arrive. */
 REEVE_API bool reeve_is_gone(const reeve_environ *environ);
+
+/* From now on the request is cancelled as soon as its client has gone or has ended its side of the
+ * connection, whatever client_gone in the configuration says: for endless streams and long polls,
+ * whose clients hold both sides open for as long as they listen. One that only ends its side and
+ * waits for the answer, as `nc -N` does, then gets none. If it has ended it already, the next call
+ * that waits fails. Nothing in an on_loop module. Since 1.3. Does not suspend. */
+REEVE_API void reeve_cancel_when_gone(reeve_environ *environ);
 
 /* ---- waiting and telling ---- */
 

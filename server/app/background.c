@@ -22,6 +22,8 @@ void background_open(struct generation *generation)
     LIST_INIT(&background->former);
     LIST_INIT(&background->jobs);
     LIST_INIT(&background->pools);
+    LIST_INIT(&background->belongings);
+    LIST_INIT(&background->former_belongings);
 }
 
 /* ---- tasks ---- */
@@ -65,6 +67,40 @@ int reeve_spawn_background_named(reeve_module *module, reeve_task *fn, void *arg
     return 0;
 }
 
+/* ---- of other rooms ---- */
+
+void background_adopt(struct generation *generation, struct belonging *belonging)
+{
+    LIST_INSERT_HEAD(&generation->background.belongings, belonging, entry);
+}
+
+void background_abandon(struct belonging *belonging)
+{
+    LIST_REMOVE(belonging, entry);
+}
+
+static void stop_belongings(struct background *background)
+{
+    struct belonging *belonging;
+
+    while ((belonging = LIST_FIRST(&background->belongings))) {
+        LIST_REMOVE(belonging, entry);
+        LIST_INSERT_HEAD(&background->former_belongings, belonging, entry);
+        belonging->stop(belonging);
+    }
+}
+
+void background_close(struct generation *generation)
+{
+    struct belonging *belonging;
+
+    background_free_timers(generation);
+    while ((belonging = LIST_FIRST(&generation->background.former_belongings))) {
+        LIST_REMOVE(belonging, entry);
+        belonging->free(belonging);
+    }
+}
+
 /* ---- the end ---- */
 
 static void end(struct generation *generation)
@@ -75,8 +111,10 @@ static void end(struct generation *generation)
     background->is_over = true;
     background_stop_timers(generation);
     background_stop_jobs(generation);
+    stop_belongings(background);
     LIST_FOREACH (task, &background->tasks, entry)
         task_cancel(task);
+    members_end_made(generation);
 }
 
 /* A job that is stopped may have been the last that held it: whoever calls holds it. */
@@ -85,7 +123,8 @@ void background_look(struct generation *generation)
     const struct background *background = &generation->background;
 
     if (background->is_draining && !background->is_hook_running && !background->is_over &&
-        generation->held_for[HOLD_REQUEST] == 0)
+        generation->held_for[HOLD_REQUEST] == 0 &&
+        generation->held_for[HOLD_CONNECTION] == generation->made)
         end(generation);
 }
 

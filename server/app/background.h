@@ -17,13 +17,21 @@
 struct generation;
 struct room;
 
+/* What other rooms do in the background for a generation; embedded in what it is. */
+struct belonging {
+    LIST_ENTRY(belonging) entry;
+    void (*stop)(struct belonging *belonging); /* the build's end, unless it was abandoned before */
+    void (*free)(struct belonging *belonging); /* ... and fini was called */
+};
+
 struct background {
     LIST_HEAD(, task) tasks;
     LIST_HEAD(, reeve_timer) timers, former;
     LIST_HEAD(, job) jobs;
     LIST_HEAD(, reeve_pool) pools; /* that were not freed; see pool.h */
-    bool has_started;              /* on_start was called */
-    bool is_draining;              /* on_drain was called, or need not be */
+    LIST_HEAD(, belonging) belongings, former_belongings;
+    bool has_started; /* on_start was called */
+    bool is_draining; /* on_drain was called, or need not be */
     bool is_hook_running;
     bool is_over; /* all was cancelled, nothing new begins */
 };
@@ -44,6 +52,11 @@ struct task *background_spawn(struct generation *generation, reeve_task *fn, voi
                               const struct origin *origin);
 /* One of them has ended. */
 void background_ended(struct generation *generation);
+
+/* The background work must not be over. */
+void background_adopt(struct generation *generation, struct belonging *belonging);
+/* It has been stopped, by whoever calls. */
+void background_abandon(struct belonging *belonging);
 
 /* ---- all of a worker's ---- */
 
@@ -71,6 +84,8 @@ void background_complain(struct complaint *complaint, const struct generation *g
 struct timeval background_until(uint64_t at, uint64_t now);
 
 void background_stop_timers(struct generation *generation);
+/* Those that the build's end has stopped go. */
+void background_free_timers(struct generation *generation);
 void background_stop_jobs(struct generation *generation);
 
 #endif

@@ -67,7 +67,8 @@ static void count_answer(struct board_column *column, const struct reeve_environ
     board_add(&column->answers[request->response.status / 100], 1);
     board_add(&column->bytes_in, request->body_read);
     board_add(&column->bytes_out, request->response.body);
-    histogram_record(&column->latency, ns);
+    if (!request->is_upgraded) /* it may have lived for days */
+        histogram_record(&column->latency, ns);
 }
 
 /* What has no answer, or a part of one. */
@@ -193,10 +194,28 @@ static void cut(struct reeve_environ *request)
     conn_cut(request->conn);
 }
 
+/* A HEAD request's, whose head has left, and of which nothing more was wanted (events.c). */
+static bool is_whole(const struct reeve_environ *request)
+{
+    return request->is_abandoned && request->response.drops_body &&
+           request->response.state == RESPONSE_SENDING && !conn_is_gone(request->conn);
+}
+
 static void answer_failure(struct reeve_environ *request, const char *fault)
 {
     int status = status_of_failure(request);
 
+    if (request->is_upgraded) { /* whoever has the connection ends it */
+        if (request->is_abandoned)
+            return;
+        count_failure(request);
+        log_failure(request, fault);
+        return;
+    }
+    if (is_whole(request)) {
+        response_end(request);
+        return;
+    }
     if (conn_is_gone(request->conn) || request->is_abandoned) {
         cut(request);
         return;
@@ -274,9 +293,12 @@ void call_run(void *arg)
 /* Nobody is there to be answered: what it waits for is not waited for any more. */
 static void abandon_if_gone(struct reeve_environ *request)
 {
-    enum client_gone when = request->generation->app->config->client_gone;
+    enum client_gone when = request->ends_with_client
+                                ? CLIENT_GONE_CLOSE
+                                : request->generation->app->config->client_gone;
 
-    if (request->has_returned || request->is_abandoned || when == CLIENT_GONE_IGNORE)
+    if (request->has_returned || request->is_abandoned || request->is_upgraded ||
+        when == CLIENT_GONE_IGNORE)
         return;
     if (!conn_is_gone(request->conn) &&
         (when != CLIENT_GONE_CLOSE || !conn_has_ended(request->conn)))

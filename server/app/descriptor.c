@@ -1,6 +1,8 @@
 /* descriptor.c: field by field, the head first: only what it says tells whether there is more. */
 #include "app/descriptor.h"
 
+#include <reeve/chat.h>
+#include <reeve/websocket.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +78,42 @@ static void check_paths(struct verdict *verdict, const char *const *paths)
                  SHOWN, paths[i]);
 }
 
+/* A protocol's own size tells whether there is more, as the descriptor's does. */
+static void check_chat(struct verdict *verdict, const reeve_chat_protocol *chat)
+{
+    if (chat->size < offsetof(reeve_chat_protocol, high_water) || chat->size > sizeof *chat)
+        find(verdict,
+             "a chat protocol's .size is %u bytes: does it begin with REEVE_CHAT_PROTOCOL?",
+             chat->size);
+    else if (!chat->name || !*chat->name)
+        find(verdict, "a chat protocol's .name is missing");
+    else if (!chat->serve && !chat->found_terminator)
+        find(verdict, "the chat protocol \"%.*s\" has neither .found_terminator nor .serve", SHOWN,
+             chat->name);
+}
+
+static void check_websocket(struct verdict *verdict, const reeve_websocket_protocol *websocket)
+{
+    if (websocket->size < offsetof(reeve_websocket_protocol, max_message) ||
+        websocket->size > sizeof *websocket)
+        find(verdict,
+             "a WebSocket protocol's .size is %u bytes: does it begin with "
+             "REEVE_WEBSOCKET_PROTOCOL?",
+             websocket->size);
+    else if (!websocket->name || !*websocket->name)
+        find(verdict, "a WebSocket protocol's .name is missing");
+}
+
+static void check_protocols(struct verdict *verdict, const reeve_app *app)
+{
+    if (app->chat)
+        check_chat(verdict, app->chat);
+    for (size_t i = 0; app->chats && app->chats[i]; i++)
+        check_chat(verdict, app->chats[i]);
+    for (size_t i = 0; app->websockets && app->websockets[i]; i++)
+        check_websocket(verdict, app->websockets[i]);
+}
+
 static void check_fields(struct verdict *verdict, const reeve_app *app)
 {
     check_name(verdict, app->name);
@@ -86,6 +124,7 @@ static void check_fields(struct verdict *verdict, const reeve_app *app)
     if (app->stack_size && (app->stack_size < STACK_LEAST || app->stack_size > STACK_MOST))
         find(verdict, ".stack_size is %zu bytes and must be from 32 KiB to 1 GiB", app->stack_size);
     check_paths(verdict, app->selftest_paths);
+    check_protocols(verdict, app);
 }
 
 const char *descriptor_check(const reeve_app *descriptor, char *text, size_t size,

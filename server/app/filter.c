@@ -49,8 +49,10 @@ static int fail(int error)
 static void pop(void *arg)
 {
     struct reeve_beneath *top = arg;
+    struct filters *filters = top->request->filters;
 
-    top->request->filters->top = top->next;
+    if (filters) /* there is no response any more once its connection was upgraded */
+        filters->top = top->next;
     if (!top->next)
         top->request->filters = NULL;
     if (top->filter->on_close)

@@ -206,6 +206,18 @@ static const char *say_load_error(const struct generation *generation, char *tex
     return text;
 }
 
+static const char *check_listeners(const struct generation *generation)
+{
+    const struct config *config = generation->app->room->config;
+
+    for (size_t i = 0; i < config->listen_count; i++)
+        if (config->listens[i].protocol == LISTEN_CHAT && !generation->descriptor->chat &&
+            &config->apps[config->listens[i].app_index] == generation->app->config)
+            return "a listener of the configuration has it for its chat protocol, and its "
+                   "descriptor has no .chat";
+    return NULL;
+}
+
 static const char *load(struct generation *generation, char *text, size_t size)
 {
     const reeve_app *descriptor;
@@ -228,7 +240,9 @@ static const char *load(struct generation *generation, char *text, size_t size)
         return "it has no REEVE_APP descriptor";
     generation->descriptor = &generation->copy;
     place_find_mapping(descriptor, &generation->mapping);
-    return descriptor_check(descriptor, text, size, &generation->copy);
+    if (descriptor_check(descriptor, text, size, &generation->copy))
+        return text;
+    return check_listeners(generation);
 }
 
 void generation_prepare(struct app *app, uint64_t number, const char *path,
@@ -253,6 +267,7 @@ void generation_prepare(struct app *app, uint64_t number, const char *path,
     generation->on_prepared = on_prepared;
     generation->arg = arg;
     background_open(generation);
+    LIST_INIT(&generation->members);
     LIST_INSERT_HEAD(&app->generations, generation, entry);
     generation_hold(generation, HOLD_INIT); /* until init has ended */
     refusal = load(generation, text, sizeof text);
@@ -344,7 +359,8 @@ void generation_retire(struct generation *generation)
     if (generation->app->live == generation)
         generation->app->live = NULL;
     generation->is_retired = true;
-    generation->holds++; /* while its background work is told */
+    generation->holds++;      /* while its background work is told */
+    members_move(generation); /* before those that the application has made are told to end */
     background_drain(generation);
     generation->holds--;
     show_holds(generation);

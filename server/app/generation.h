@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "app/background.h"
+#include "app/member.h"
 #include "app/room.h"
 #include "base/channel.h"
 #include "base/holder.h"
@@ -44,6 +45,8 @@ struct generation {
     unsigned bygone;       /* requests that began in earlier ones */
     struct tenure *heir;   /* of whoever has its state now, held for its background work; or NULL */
     struct background background;
+    struct member_list members;
+    unsigned made;         /* of them, by the application */
     struct strand *strand; /* of its init, while that runs */
     char *path;
     char refusal[512]; /* reeve_refuse's sentence */

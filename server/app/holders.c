@@ -100,6 +100,15 @@ static void on_init(void *coro_arg, unsigned call, const void *site, void *arg)
             place_in(generation, site, (const void *)(uintptr_t)generation->descriptor->init));
 }
 
+static void on_duty(void *coro_arg, unsigned call, const void *site, void *arg)
+{
+    const struct duty *duty = coro_arg;
+    struct count *count = arg;
+
+    if (duty->member->generation == count->generation)
+        add_waiting(count, HOLD_CONNECTION, call, place_in(count->generation, site, NULL));
+}
+
 static void count_generation(struct count *count, struct generation *generation)
 {
     memset(count, 0, sizeof *count);
@@ -107,6 +116,7 @@ static void count_generation(struct count *count, struct generation *generation)
     coro_each(call_run, on_request, count);
     coro_each(generation_run_init, on_init, count);
     coro_each(task_run, on_task, count);
+    coro_each(duty_run, on_duty, count);
     for (unsigned kind = 0; kind < HOLD_KINDS; kind++)
         if (generation->held_for[kind] > count->seen[kind])
             add(count, (struct holder){.kind = kind,

@@ -126,6 +126,11 @@ bool reeve_is_gone(const reeve_environ *request)
     return conn_is_gone(request->conn);
 }
 
+void reeve_cancel_when_gone(reeve_environ *request)
+{
+    request->ends_with_client = true;
+}
+
 /* ---- waiting and telling ---- */
 
 int reeve_sleep(double seconds)

@@ -116,7 +116,7 @@ void overdue_watch(struct reeve_environ *request)
     const struct room *room = request->room;
     const struct app *app = request->generation->app;
 
-    if (!room->overdue || request->limit.running || request->is_overdue ||
+    if (!room->overdue || request->limit.running || request->is_overdue || request->is_upgraded ||
         app->config->request_timeout == 0)
         return;
     limit_start(room->overdue->limits, &request->limit, (unsigned)(app - room->apps),

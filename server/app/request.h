@@ -22,6 +22,7 @@ struct filters;
 struct flight_row;
 struct generation;
 struct strand;
+struct stream;
 
 /* How far the response is. */
 enum response_state {
@@ -109,11 +110,13 @@ struct reeve_environ {
     reeve_iterable iterable;
     bool has_iterable;
     bool is_iterating;
-    bool has_returned; /* the application: only its tasks may run on */
-    bool has_ended;    /* ... and they do not: it reads and writes no more */
-    bool is_overdue;   /* it was cancelled at request_timeout */
-    bool is_abandoned; /* ... since its client has gone */
-    bool must_close;   /* where the next request begins is not known */
+    bool has_returned;     /* the application: only its tasks may run on */
+    bool has_ended;        /* ... and they do not: it reads and writes no more */
+    bool is_overdue;       /* it was cancelled at request_timeout */
+    bool is_abandoned;     /* ... since its client has gone */
+    bool ends_with_client; /* it is to be, as soon as that has ended its side */
+    bool must_close;       /* where the next request begins is not known */
+    bool is_upgraded;      /* its connection is none of HTTP's any more */
     SLIST_HEAD(, on_close) on_close;
     SLIST_HEAD(, override) overrides;
     SLIST_HEAD(, attachment) attachments;
@@ -165,6 +168,13 @@ void response_end(struct reeve_environ *request);
 void response_release(struct reeve_environ *request);
 /* Forgets what was not sent. False when bytes were sent already. */
 bool response_retract(struct reeve_environ *request);
+
+/* ---- upgrade.c ---- */
+
+/* Takes the socket away, into a stream that is all zero: the request is answered with 101, which is
+ * the caller's to send. What the client sends behind its head is the stream's. 0, or -1: EALREADY,
+ * bytes of a response were sent; ENOMEM. */
+int request_upgrade(struct reeve_environ *request, struct stream *stream);
 
 /* ---- error.c ---- */
 

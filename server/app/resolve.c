@@ -294,20 +294,30 @@ static int connect_name(const struct strand *strand, const char *host, const cha
     return fd;
 }
 
-int reeve_connect(const char *host, const char *service, double seconds)
+int resolve_and_connect(const struct strand *strand, const char *host, const char *service,
+                        uint64_t deadline)
 {
-    const struct strand *strand = strand_current();
-    uint64_t deadline = deadline_after(seconds);
     struct sockaddr_storage address;
     socklen_t length;
 
-    if (!strand)
+    if (!host) {
+        errno = EINVAL;
         return -1;
-    coro_note(CALL_CONNECT, __builtin_return_address(0));
+    }
     if (strncmp(host, "unix:", 5) == 0)
         return connect_unix(strand, host + 5, deadline);
     length = parse_address(host, service, &address);
     if (length > 0)
         return descriptor_connect(strand, (const struct sockaddr *)&address, length, deadline);
     return connect_name(strand, host, service, deadline);
+}
+
+int reeve_connect(const char *host, const char *service, double seconds)
+{
+    const struct strand *strand = strand_current();
+
+    if (!strand)
+        return -1;
+    coro_note(CALL_CONNECT, __builtin_return_address(0));
+    return resolve_and_connect(strand, host, service, deadline_after(seconds));
 }

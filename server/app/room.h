@@ -39,7 +39,8 @@ struct room {
     const struct config *config;
     struct net net;
     struct board *board;
-    unsigned worker; /* its slot's number */
+    const int *bells; /* one for each slot, see base/bell.h; NULL in a preflight process */
+    unsigned worker;  /* its slot's number */
     struct board_slot *slot;
     struct quarantine *quarantine;
     struct flight_recorder recorder;

@@ -7,6 +7,8 @@
 
 static bool is_bound(const struct config_app *app, const struct config_listen *listen)
 {
+    if (listen->protocol != LISTEN_HTTP)
+        return false; /* no paths there */
     if (app->listen_count == 0)
         return true;
     for (size_t i = 0; i < app->listen_count; i++)

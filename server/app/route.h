@@ -17,7 +17,7 @@ struct route_table {
     size_t count;
 };
 
-/* One table for each of config->listens. NULL when memory has run out. */
+/* One table for each of config->listens; empty for those that do not speak HTTP. NULL when memory has run out. */
 struct route_table *route_tables_new(const struct config *config);
 void route_tables_free(struct route_table *tables, const struct config *config);
 

@@ -215,13 +215,14 @@ static enum handover hand_over(struct generation *from, struct generation *to, b
     return how;
 }
 
-/* A task of one that is back without its state may still use that. */
+/* A task or a connection of one that is back without its state may still use that. */
 enum handover state_hand_over(struct generation *from, struct generation *to, bool is_kept,
                               char *why, size_t size)
 {
     enum handover how = hand_over(from, to, is_kept, why, size);
 
-    if (how == HANDOVER_DONE || LIST_EMPTY(&to->background.tasks))
+    if (how == HANDOVER_DONE ||
+        (LIST_EMPTY(&to->background.tasks) && to->held_for[HOLD_CONNECTION] == 0))
         set_heir(to, NULL);
     return how;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "app/generation.h"
+#include "app/member.h"
 #include "app/request.h"
 #include "app/task.h"
 #include "base/clock.h"
@@ -256,6 +257,8 @@ struct strand *strand_current(void)
         strand = of_request(owner);
     else if ((owner = coro_arg(coro, task_run)))
         strand = task_strand(owner);
+    else if ((owner = coro_arg(coro, duty_run)))
+        strand = duty_strand(owner);
     else if ((owner = coro_arg(coro, generation_run_init)))
         strand = generation_strand(owner);
     if (!strand)

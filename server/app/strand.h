@@ -1,5 +1,5 @@
-/* strand.h: one line of execution of an application's code, which may wait: a request, an init, or
- * a task; and the scopes it is in.
+/* strand.h: one line of execution of an application's code, which may wait: a request, an init, a
+ * task, or a callback of a connection; and the scopes it is in.
  *
  * Lifetime: of its coroutine. What is made in a scope goes with it at the latest. */
 #ifndef APP_STRAND_H

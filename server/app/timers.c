@@ -155,7 +155,7 @@ void background_stop_timers(struct generation *generation)
         reeve_timer_stop(timer);
 }
 
-void background_close(struct generation *generation)
+void background_free_timers(struct generation *generation)
 {
     reeve_timer *timer;
 

@@ -14,7 +14,7 @@
 #define CHANNEL_TEXT_MAX 8192
 /* To be raised when a message changes its meaning or its form: after an upgrade the workers of one
  * version speak with the master of the next. */
-#define CHANNEL_PROTOCOL 2
+#define CHANNEL_PROTOCOL 3
 
 enum message_type {
     /* master to worker */
@@ -34,7 +34,8 @@ enum message_type {
     MESSAGE_COMMITTED, /* app, generation, value: enum handover, text: why it was refused */
     MESSAGE_READY,     /* the answer to START: accepting */
     MESSAGE_UNLOADED, /* app, generation, value: 1: the mapping is gone, verified; else text: why */
-    MESSAGE_LEAVING,  /* draining was begun, for whatever reason */
+    MESSAGE_LEAVING,  /* draining was begun, for whatever reason; value: LEAVING_CUT: it is at its
+                       * end, and something had to be cut off; or 0 */
     /* both ways */
     MESSAGE_CONNECTION, /* fd: an idle connection of a worker that drains, for another worker;
                          * value: CONNECTION_KEEP or 0, generation: 1: it has asked something
@@ -48,6 +49,8 @@ enum message_type {
 /* The value of COMMIT: the build that was live stays loaded, and prepared, until ABORT retires it
  * or COMMIT makes it live again. Without, it is retired at once. */
 #define COMMIT_KEEP 1
+
+#define LEAVING_CUT 1
 
 /* In DRAIN: others serve these listeners, so idle connections of theirs are handed to them instead
  * of being closed. */

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/bringup.h"
@@ -23,11 +24,13 @@
 #include "master/timer.h"
 #include "master/watchdog.h"
 
-#define STOP_GRACE (1 * NS_PER_SEC) /* after STOP, and past a drain's deadline */
-#define CUT_GRACE  (50 * NS_PER_MS) /* a closed link and the process's end come together */
-#define EXIT_GRACE (5 * NS_PER_SEC) /* a process whose link is closed: fini, a leak check */
-#define REAP_GRACE (20 * NS_PER_MS) /* a link that a grandchild still holds open */
-#define LATE_GRACE (3 * NS_PER_SEC) /* more than it takes to ask one that is late, and to kill it */
+#define STOP_GRACE (1 * NS_PER_SEC) /* after STOP */
+/* Past a drain's deadline, when the worker tells its long-lived connections. */
+#define DRAIN_GRACE (3 * NS_PER_SEC)
+#define CUT_GRACE   (50 * NS_PER_MS) /* a closed link and the process's end come together */
+#define EXIT_GRACE  (5 * NS_PER_SEC) /* a process whose link is closed: fini, a leak check */
+#define REAP_GRACE  (20 * NS_PER_MS) /* a link that a grandchild still holds open */
+#define LATE_GRACE  (3 * NS_PER_SEC) /* more than it takes to ask one that is late, and to kill it */
 
 static struct board_seat *seat_of(const struct worker *worker)
 {
@@ -78,7 +81,7 @@ static void begin_leaving(struct worker *worker, uint64_t limit)
     worker->drain_limit = limit;
     set_state(worker, SEAT_DRAINING);
     if (!worker->is_reaped)
-        timer_arm(&worker->timer, limit + STOP_GRACE); /* at the deadline it ends by itself */
+        timer_arm(&worker->timer, limit + DRAIN_GRACE); /* at the deadline it ends by itself */
     deploy_on_leaving(worker->pool->master->deploys, worker);
 }
 
@@ -166,6 +169,7 @@ static void leave_seat(const struct worker *worker)
     board_set(&seat->pid, 0);
     board_set(&seat->state, SEAT_EMPTY);
     board_settle(worker->pool->master->board, worker->id);
+    bells_rouse(worker->pool->master->board, worker->pool->master->bells);
 }
 
 static void respond_to_end(struct pool *pool, struct worker *worker, const char *last)
@@ -381,6 +385,7 @@ static void on_message(struct channel *channel, const struct message *message, v
         on_ready(worker);
         break;
     case MESSAGE_LEAVING:
+        worker->has_cut |= message->value == LEAVING_CUT;
         on_left(worker);
         break;
     case MESSAGE_CONNECTION:
@@ -433,6 +438,7 @@ static int start_process(struct worker *worker)
         .listeners = worker->edition->listeners,
         .master = getpid(),
         .board = master->board,
+        .bells = master->bells,
         .link = link[1],
         .id = worker->id,
         .incarnation = worker->incarnation,

@@ -40,6 +40,7 @@ struct worker {
     bool has_lost_connections; /* that it handed on; said already */
     bool is_reaped;
     bool is_late; /* had to be killed: it did not end in time */
+    bool has_cut; /* ended in time, but had to cut something off */
     bool is_hung; /* killed, since its loop did not turn; `hang` says what is known of that */
     char *hang;   /* "its loop has not turned for 30.2 s"; NULL */
     /* When it is_hung: 'T' or 't', stopped; 'D', in the kernel's hands: what it ran is not to blame

@@ -13,8 +13,6 @@
 #include "master/pool.h"
 #include "master/timer.h"
 
-#define TIMER_SLACK (20 * NS_PER_MS)
-
 struct old { /* one that is to go */
     unsigned id;
     uint64_t incarnation;
@@ -273,13 +271,6 @@ void roll_on_ready(struct master *master, struct worker *worker)
     pool_balance(master->pool);
 }
 
-/* Its requests were cut, by itself or by us. Its timer may fire a little before ours would. */
-static bool took_all_its_time(const struct worker *worker)
-{
-    return worker->drained_at != 0 &&
-           clock_ns() - worker->drained_at + TIMER_SLACK >= worker->drain_limit;
-}
-
 const struct edition *roll_edition(const struct master *master)
 {
     return master->roll != NULL ? master->roll->order.edition : master->edition;
@@ -324,7 +315,7 @@ bool roll_on_gone(struct master *master, const struct worker *worker, const char
     old = find_old(roll, worker);
     if (old != NULL) {
         old->is_gone = true;
-        if (took_all_its_time(worker))
+        if (worker->is_late || worker->has_cut)
             roll->is_late = true;
         say(roll, "gone", worker);
     }

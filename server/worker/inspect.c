@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "app/generation.h"
+#include "app/member.h"
 #include "app/place.h"
 #include "app/request.h"
 #include "app/task.h"
@@ -108,6 +109,7 @@ static const struct generation *describe(const struct coro *coro, struct stacks_
 {
     const struct reeve_environ *request = coro_arg(coro, call_run);
     const struct task *task = coro_arg(coro, task_run);
+    const struct duty *duty = coro_arg(coro, duty_run);
 
     item->path = path;
     path[0] = '\0';
@@ -115,8 +117,12 @@ static const struct generation *describe(const struct coro *coro, struct stacks_
         describe_request(request, item, path);
     else if (task)
         describe_task(task, item, path);
+    if (duty)
+        item->kind = HOLD_CONNECTION;
     if (request)
         return request->generation;
+    if (duty)
+        return duty->member->generation;
     return task ? task->strand.generation : coro_arg(coro, generation_run_init);
 }
 

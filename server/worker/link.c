@@ -265,3 +265,8 @@ void link_say_leaving(struct link *link)
 {
     say(link, &(struct message){.type = MESSAGE_LEAVING, .text = ""});
 }
+
+void link_say_cut(struct link *link)
+{
+    say(link, &(struct message){.type = MESSAGE_LEAVING, .value = LEAVING_CUT, .text = ""});
+}

@@ -32,6 +32,7 @@ void link_close(struct link *link);
 
 void link_say_ready(struct link *link);
 void link_say_leaving(struct link *link);
+void link_say_cut(struct link *link); /* the drain has not sufficed for all */
 /* An idle connection, for another worker. False when the master cannot take it now; then it stays
  * where it is. */
 bool link_give_connection(struct link *link, const struct message *message);

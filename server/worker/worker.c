@@ -12,18 +12,21 @@
 
 #include "app/access.h"
 #include "app/background.h"
+#include "app/member.h"
 #include "app/overdue.h"
 #include "app/request.h"
 #include "app/room.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/client.h"
+#include "live/live.h"
 #include "net/listener.h"
 #include "net/net.h"
 #include "runtime/coro.h"
 #include "runtime/soon.h"
 #include "runtime/threads.h"
 #include "worker/balance.h"
+#include "worker/farewell.h"
 #include "worker/fault.h"
 #include "worker/handoff.h"
 #include "worker/heartbeat.h"
@@ -49,7 +52,8 @@ struct worker_process {
     struct handoff handoff;
     struct heartbeat heartbeat;
     struct inspect *inspect;
-    struct event *signals, *deadline;
+    struct farewell farewell;
+    struct event *signals;
     int signal_fd;
     struct soon look; /* whether it may leave */
     bool is_draining;
@@ -121,7 +125,11 @@ static void on_look(void *arg)
     struct worker_process *worker = arg;
     struct room *room = &worker->room;
 
-    if (room->net.conn_count > 0 || background_is_told(room))
+    if (room->net.conn_count > room->net.made_count || members_accepted(room) > 0 ||
+        background_is_told(room))
+        return;
+    members_farewell(room); /* what is left are connections that the applications have made */
+    if (room->net.conn_count > 0)
         return;
     room_retire(room);
     if (background_count(room) == 0 && link_is_flushed(worker->link))
@@ -140,25 +148,9 @@ static void on_empty(void *arg)
     leave_when_empty(arg);
 }
 
-/* The drain took too long: what is left is cut, and what still runs is left behind. */
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-    struct worker_process *worker = arg;
-
-    (void)fd, (void)what;
-    log_warnx("the drain took too long: %u connections are cut, %zu requests among them, and %u "
-              "background tasks are cancelled",
-              worker->room.net.conn_count, (size_t)board_get(&worker->room.slot->active),
-              background_count(&worker->room));
-    net_cut_all(&worker->room.net);
-    leave(worker);
-}
-
 static void drain(uint64_t ns, const char *identities, void *arg)
 {
     struct worker_process *worker = arg;
-    const struct timeval at = {.tv_sec = (time_t)(ns / NS_PER_SEC),
-                               .tv_usec = (suseconds_t)(ns % NS_PER_SEC / 1000)};
 
     if (!worker->is_draining) {
         worker->is_draining = true;
@@ -170,7 +162,7 @@ static void drain(uint64_t ns, const char *identities, void *arg)
         client_drain();
     }
     net_drain(&worker->room.net, handoff_set_takers(&worker->handoff, identities));
-    event_add(worker->deadline, &at); /* asked again, the later word counts */
+    farewell_begin_in(&worker->farewell, ns); /* asked again, the later word counts */
     leave_when_empty(worker);
 }
 
@@ -282,6 +274,7 @@ static int open_net(struct worker_process *worker)
     net->on_request = call_on_request;
     net->on_refused = call_on_refused;
     net->on_gone = call_on_gone;
+    net->on_stream = live_on_stream;
     net->hand_on = hand_on;
     net->can_hand_on = can_hand_on;
     net->on_empty = on_empty;
@@ -312,6 +305,8 @@ static int open_listeners(struct worker_process *worker)
                                             port_of(&heritage->config->listens[i].address));
         if (!worker->listeners[i])
             return -1;
+        if (heritage->config->listens[i].protocol != LISTEN_HTTP)
+            listener_set_stream(worker->listeners[i]);
     }
     return 0;
 }
@@ -343,8 +338,8 @@ static int open_signals(struct worker_process *worker)
 
 static int open_timers(struct worker_process *worker)
 {
-    worker->deadline = event_new(worker->base, -1, 0, on_deadline, worker);
-    return worker->deadline ? heartbeat_start(&worker->heartbeat, &worker->room) : -1;
+    farewell_init(&worker->farewell, &worker->room, leave, worker);
+    return heartbeat_start(&worker->heartbeat, &worker->room);
 }
 
 static void open_access_log(struct worker_process *worker)
@@ -372,7 +367,8 @@ static int open_link(struct worker_process *worker)
                                        .background_ended = on_empty,
                                        .arg = worker};
 
-    worker->link = link_open(&worker->room, worker->heritage->link, &orders);
+    worker->link = worker->farewell.link =
+        link_open(&worker->room, worker->heritage->link, &orders);
     worker->handoff = (struct handoff){.config = worker->heritage->config,
                                        .net = &worker->room.net,
                                        .link = worker->link,
@@ -422,12 +418,15 @@ static int worker_open(struct worker_process *worker, uintptr_t outermost)
         soon_open(worker->base) == -1 || client_open(worker->base) == -1)
         return -1;
     worker->room.is_preflight = heritage->is_preflight;
+    worker->room.bells = heritage->bells;
     worker->room.step = heritage->step;
     worker->room.step_size = heritage->step_size;
     if (room_open(&worker->room, config, heritage->board, heritage->id) == -1 ||
         open_net(worker) == -1 || overdue_open(&worker->room) == -1 ||
         open_listeners(worker) == -1 || open_signals(worker) == -1 || open_timers(worker) == -1 ||
         open_link(worker) == -1)
+        return -1;
+    if (live_open(&worker->room) == -1)
         return -1;
     open_access_log(worker);
     return 0;
@@ -449,10 +448,12 @@ static void close_listeners(struct worker_process *worker)
     free(worker->listeners);
 }
 
-/* Bodies are closed and hooks run, as after any other request. */
+/* Bodies are closed and hooks run, as after any other request; long-lived connections are told. */
 static void unwind_requests(struct worker_process *worker)
 {
-    for (int i = 0; i < UNWIND_ROUNDS && coro_alive() > 0; i++) {
+    const struct net *net = &worker->room.net;
+
+    for (int i = 0; i < UNWIND_ROUNDS && (coro_alive() > 0 || !TAILQ_EMPTY(&net->streams)); i++) {
         coro_cancel_all();
         event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     }
@@ -470,7 +471,7 @@ static void worker_close(struct worker_process *worker)
     handoff_fini(&worker->handoff);
     close_listeners(worker);
     heartbeat_stop(&worker->heartbeat);
-    free_event(worker->deadline);
+    farewell_stop(&worker->farewell);
     free_event(worker->signals);
     close(worker->signal_fd);
     if (worker->room.access)
@@ -481,6 +482,7 @@ static void worker_close(struct worker_process *worker)
     if (coro_alive() > 0 || worker->room.net.conn_count > 0)
         return; /* a request that would not be cancelled: the process takes it along */
     client_close();
+    live_close();
     net_close(&worker->room.net);
     room_close(&worker->room);
     soon_close();

@@ -2,6 +2,8 @@
  * another each field is named that does not, with what it says and what is expected. */
 #include "app/descriptor.h"
 
+#include <reeve/chat.h>
+#include <reeve/websocket.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -138,6 +140,41 @@ static void a_long_sentence_is_cut(void **state)
     }
 }
 
+static int line(reeve_chat *chat)
+{
+    (void)chat;
+    return 0;
+}
+
+static void protocols_have_to_be_whole(void **state)
+{
+    reeve_chat_protocol chat = {REEVE_CHAT_PROTOCOL, .name = "lines", .found_terminator = line};
+    reeve_websocket_protocol websocket = {REEVE_WEBSOCKET_PROTOCOL, .name = "room"};
+    const reeve_chat_protocol *const chats[] = {&chat, NULL};
+    const reeve_websocket_protocol *const websockets[] = {&websocket, NULL};
+    reeve_app app = good();
+
+    (void)state;
+    app.chat = &chat;
+    app.chats = chats;
+    app.websockets = websockets;
+    assert_null(descriptor_check(&app, text, sizeof(text), &copy));
+    chat.found_terminator = NULL;
+    assert_refused(app, "the chat protocol \"lines\" has neither .found_terminator nor .serve");
+    chat.serve = line;
+    assert_null(descriptor_check(&app, text, sizeof(text), &copy));
+    app.chat = NULL;
+    chat.name = NULL;
+    assert_refused(app, "a chat protocol's .name is missing");
+    chat.size = 0;
+    assert_refused(app, "does it begin with REEVE_CHAT_PROTOCOL?");
+    app.chats = NULL;
+    websocket.name = "";
+    assert_refused(app, "a WebSocket protocol's .name is missing");
+    websocket.size = sizeof websocket + 8;
+    assert_refused(app, "does it begin with REEVE_WEBSOCKET_PROTOCOL?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +183,7 @@ int main(void)
         cmocka_unit_test(another_interface_is_refused),
         cmocka_unit_test(every_field_that_does_not_fit_is_named),
         cmocka_unit_test(a_long_sentence_is_cut),
+        cmocka_unit_test(protocols_have_to_be_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

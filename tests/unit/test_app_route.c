@@ -116,6 +116,17 @@ static void without_a_match_there_is_none(void **state)
     assert_null(route_find(&tables[0], "", 0));
 }
 
+static void a_chat_listener_leads_nowhere(void **state)
+{
+    (void)state;
+    listens[0].protocol = LISTEN_CHAT;
+    make_tables();
+    listens[0].protocol = LISTEN_HTTP;
+    assert_int_equal(tables[0].count, 0);
+    assert_int_equal(app_at(0, "/"), NONE);
+    assert_int_equal(app_at(1, "/"), ROOT);
+}
+
 static void an_app_serves_the_listeners_it_is_bound_to(void **state)
 {
     (void)state;
@@ -142,6 +153,7 @@ int main(void)
         TEST(only_length_bytes_count),
         TEST(without_a_match_there_is_none),
         TEST(an_app_serves_the_listeners_it_is_bound_to),
+        TEST(a_chat_listener_leads_nowhere),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
