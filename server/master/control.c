@@ -197,11 +197,16 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
     let_in(control);
 }
 
+/* The one of this process. Its listener tells of errors with evhttp's own argument, which leads
+ * nowhere. */
+static struct control *serving;
+
 /* Out of descriptors, most likely: trying again at once would spin. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-    struct control *control = arg;
+    struct control *control = serving;
 
+    (void)arg;
     if (!control->has_warned)
         log_warn("control: cannot accept");
     control->has_warned = true;
@@ -341,6 +346,7 @@ static int serve(struct control *control, int fd)
         control->listener = NULL;
         return -1;
     }
+    serving = control;
     evconnlistener_set_error_cb(control->listener, on_accept_error);
     evhttp_set_bevcb(control->http, on_accept, control);
     evhttp_set_gencb(control->http, on_request, control);

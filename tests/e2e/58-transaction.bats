@@ -165,7 +165,12 @@ in_vain() {
 @test "a preflight that cannot be had says why" {
     begin
     put 2
-    prlimit --pid "$REEVE_PID" --nofile=16:16
+    # Without a descriptor for whoever asks: who does waits, and the master goes on.
+    prlimit --pid "$REEVE_PID" --nofile=3:
+    run -28 api /v1/status --max-time 0.5
+    wait_until has_logged 'control: cannot accept'
+    # With one more, it can be asked.
+    prlimit --pid "$REEVE_PID" --nofile=$(($(find "/proc/$REEVE_PID/fd" -mindepth 1 | wc -l) + 2))
     deploy /v1/apps/a/reload
     assert_equal "$(verdict .verdict)" failed
     run -0 verdict .reason
