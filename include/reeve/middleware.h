@@ -125,7 +125,7 @@ REEVE_API int reeve_cors_new(reeve_module *module, const reeve_cors *options,
  * is not flushed is kept for compressing well: a handler that writes and then waits should flush.
  * A Content-Length is dropped and an ETag becomes weak; Vary names Accept-Encoding, also when there
  * was nothing to compress for this client. A client that refuses to have it as it is (identity;q=0)
- * gets any type and size compressed.
+ * gets any type and size compressed, but never an event stream.
  *
  * The length of what is compressed tells something of it. Where an answer has a secret in it (a
  * token against forgery, say) and repeats what somebody else can choose (a search word), let it be:
@@ -138,8 +138,8 @@ typedef struct reeve_gzip {
     unsigned level;           /* 1 (fast) to 9 (small); 0: 5 */
     unsigned most;            /* 0: 256 */
     const char *const *types; /* "text/html", or "text/" for all of a kind; ends with NULL.
-                                 NULL: text but event streams, JSON, XML,
-                                 JavaScript, SVG, Wasm and what ends with +json or +xml */
+                                 NULL: text, JSON, XML, JavaScript, SVG, Wasm and what ends with
+                                 +json or +xml */
     uint64_t reserved[4];
 } reeve_gzip;
 

@@ -82,17 +82,25 @@ static bool is_usual(const char *type, size_t length)
     if (ends_with(type, length, "+json") || ends_with(type, length, "+xml"))
         return true;
     if (strncasecmp(type, "text/", 5) == 0)
-        return length != 17 || strncasecmp(type, "text/event-stream", 17) != 0;
+        return true;
     for (const char *const *each = usual; *each; each++)
         if (strlen(*each) == length && strncasecmp(*each, type, length) == 0)
             return true;
     return false;
 }
 
+/* Its events are to arrive one by one, not when there are enough of them. */
+static bool is_stream(const char *type, size_t length)
+{
+    return length == 17 && strncasecmp(type, "text/event-stream", length) == 0;
+}
+
 static bool is_compressible(const struct coding *coding, const char *type)
 {
     size_t length = type ? strcspn(type, "; \t") : 0;
 
+    if (is_stream(type, length))
+        return false;
     if (coding->wish == NEGOTIATION_REFUSED)
         return true;
     if (length == 0)
