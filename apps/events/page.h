@@ -1,0 +1,48 @@
+/* page.h: the board, as a browser gets it. */
+#ifndef EVENTS_PAGE_H
+#define EVENTS_PAGE_H
+
+static const char page[] =
+    "<!doctype html>\n"
+    "<html lang=en>\n"
+    "<meta charset=utf-8>\n"
+    "<meta name=viewport content='width=device-width, initial-scale=1'>\n"
+    "<title>Board</title>\n"
+    "<style>\n"
+    "  body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 0 auto; padding: "
+    "1rem }\n"
+    "  li { white-space: pre-wrap }\n"
+    "  form { display: flex; gap: .5rem }\n"
+    "  #text { flex: 1 }\n"
+    "</style>\n"
+    "<h1>Board <time id=clock></time></h1>\n"
+    "<form id=say><input id=text maxlength=250 autocomplete=off "
+    "autofocus><button>Say</button></form>\n"
+    "<p id=state></p>\n"
+    "<ul id=said aria-live=polite></ul>\n"
+    "<script>\n"
+    "'use strict';\n"
+    "const $ = id => document.getElementById(id);\n"
+    "const beside = name => location.pathname.replace(/\\/$/, '') + '/' + name;\n"
+    "\n"
+    "// It connects anew by itself, and then says which message it has seen last.\n"
+    "const source = new EventSource(beside('stream'));\n"
+    "source.onopen = () => { $('state').textContent = ''; };\n"
+    "source.onerror = () => { $('state').textContent = 'Connecting ...'; };\n"
+    "source.onmessage = event => {\n"
+    "  const item = document.createElement('li');\n"
+    "  item.textContent = event.data;\n"
+    "  $('said').prepend(item);\n"
+    "};\n"
+    "source.addEventListener('clock', event => {\n"
+    "  $('clock').textContent = new Date(event.data * 1000).toLocaleTimeString();\n"
+    "});\n"
+    "$('say').onsubmit = event => {\n"
+    "  event.preventDefault();\n"
+    "  if ($('text').value)\n"
+    "    fetch(beside('board'), {method: 'POST', body: $('text').value});\n"
+    "  $('text').value = '';\n"
+    "};\n"
+    "</script>\n";
+
+#endif
