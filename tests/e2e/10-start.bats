@@ -185,7 +185,8 @@ listen \"127.0.0.1:0\" { }"
 @test "what the README's first command serves: every bundled app, from etc/run.conf" {
     write_config </dev/null
     # The apps of the build that is tested, and ports and folders of this test's.
-    sed -e "s|127.0.0.1:8080|127.0.0.1:0|" -e "s|build/run|$DIR|" -e "s|build/apps|$APPS|" "$TOP/etc/run.conf" >"$CONFIG"
+    sed -e "s|127.0.0.1:8080|127.0.0.1:0|" -e "s|127.0.0.1:808\([1-9]\)|127.0.1.\1:0|" -e "s|build/run|$DIR|" \
+        -e "s|build/apps|$APPS|" "$TOP/etc/run.conf" >"$CONFIG"
     cd "$TOP"
     start_again
     assert_equal "$(get /)" "Hello, World!"

@@ -93,6 +93,8 @@ lacks_lines() {
     lacks_lines content-encoding
     run -0 heads '/gzip/lines?type=image/png&size=10' -H 'Accept-Encoding: gzip, identity;q=0'
     has_lines 'content-encoding: gzip'
+    run -0 heads '/gzip/lines?type=text/event-stream;charset=utf-8' -H 'Accept-Encoding: gzip, identity;q=0'
+    lacks_lines 'content-encoding: gzip'
     run -0 heads '/gzip/header?header=ETag&value=%22a%22&status=304%20Not%20Modified' -H 'Accept-Encoding: gzip'
     has_lines 'http/1.1 304' 'etag: w/"a"' 'vary: accept-encoding'
 }

