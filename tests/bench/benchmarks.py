@@ -1,10 +1,12 @@
 """The benchmarks, in the order of their run. Each prints a table, and its bars through Bench.bar()."""
-import glob, os, resource, shlex, statistics, subprocess, time
+import glob, os, shlex, statistics, subprocess, time
 from concurrent.futures import ThreadPoolExecutor
 
 import peers
-from measure import (Client, Latency, Load, Steady, ask_for, ending, get, ms, pss_bytes, ratios, rss_bytes, run_wrk,
-                     start_steady, start_wrk, table, take_turns, unsettled)
+import live
+from measure import (Latency, Load, Steady, ask_for, close_all, ending, get, ms, open_clients, open_idle, pss_bytes, ratios,
+                     rss_bytes, run_wrk, show_costs, start_steady, start_wrk, table, take_turns, unsettled,
+                     within_descriptors)
 from peers import HERE, ROOT, Missing
 
 CONNECTIONS = 64
@@ -16,20 +18,7 @@ def cost_table(bench, title, what, base_name, most=None, goal="", names=(), **op
     print(f"{title}:")
     costs = take_turns(servers, what, bench.rounds, folder=bench.folder, seconds=bench.seconds,
                        connections=CONNECTIONS, **options)
-    base = costs.get(base_name)
-    rows = []
-    for name, cost in costs.items():
-        row = [name, f"{statistics.median(cost.rates):.0f}", f"{statistics.median(cost.costs):.2f}", "-", "-", ""]
-        if base:
-            each = ratios(cost, base)
-            ratio = statistics.median(each)
-            row[3:5] = f"{ratio:.2f}", f"{min(each):.2f}-{max(each):.2f}"
-            if most and name == "reeve":
-                row[5] = bench.bar(f"{title}: {name} / {base_name}", ratio, most) + goal
-        if cost.lost:
-            row[5] += f" {cost.lost} requests lost"
-        rows.append(row)
-    table(["server", "req/s", "us/req", f"x {base_name}", "range", "bar"], rows)
+    show_costs(bench, title, costs, base_name, most, goal)
 
 
 # ---- CPU a request ----
@@ -50,39 +39,6 @@ def close(bench):
 
 
 # ---- memory ----
-
-
-def within_descriptors(wanted, share=1):
-    """`wanted` connections, or as many as this process and the server may have, of which a share of 1/`share`."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard == resource.RLIM_INFINITY or wanted * share + 300 <= hard:
-        return wanted
-    print(f"(ulimit -Hn is {hard}: fewer connections than the {wanted} that were meant)")
-    return (hard - 300) // share
-
-
-def open_clients(url, count, request):
-    clients = []
-    for _ in range(count):
-        clients.append(Client(url))
-        clients[-1].send(request)
-    return clients
-
-
-def close_all(clients):
-    for client in clients:
-        client.close()
-
-
-def open_idle(url, count):
-    """Keep-alive connections that have had one answer each."""
-    clients, request = [], ask_for(url)
-    for _ in range(count):
-        client = Client(url)
-        client.send(request)
-        client.answer()
-        clients.append(client)
-    return clients
 
 
 def idle_cost(server, count):
@@ -116,6 +72,7 @@ def idle(bench):
         bar = bench.bar("bytes an idle connection", size, 1024) if server.name == "reeve" else ""
         rows.append([server.name, f"{size:.0f}", bar])
     table(["server", "bytes", "bar"], rows)
+    live.idle_of_each_kind(bench)
 
 
 # ---- many that wait ----
@@ -406,20 +363,30 @@ def beside(bench):
 SWITCH_BAR = 20  # ns
 
 
-def switch(bench):
+def without_server(bench, name):
+    """Runs NAME.c, which links the rooms runtime and base; the lines it prints are name and ns."""
     build = peers.build_folder()
     objects = [o for room in ("runtime", "base") for o in glob.glob(f"{build}/obj/server/{room}/*.o")]
     if not objects:
         raise Missing(f"no objects in {build}: run make first")
     libraries = subprocess.run(["pkg-config", "--libs", "libevent_core", "libcjson", "libconfuse"],
                                capture_output=True, text=True).stdout
-    binary = peers.compile_c(os.path.join(bench.folder, "switch"), f"-I{ROOT}/include", f"-I{ROOT}/server",
-                             f"{HERE}/switch.c", *objects, *shlex.split(libraries), "-pthread", "-ldl")
+    binary = peers.compile_c(os.path.join(bench.folder, name), f"-I{ROOT}/include", f"-I{ROOT}/server",
+                             f"{HERE}/{name}.c", *objects, *shlex.split(libraries), "-pthread", "-ldl")
     out = subprocess.run([binary], capture_output=True, text=True, check=True).stdout
+    return [line.split("\t") for line in out.splitlines()]
+
+
+def switch(bench):
     print("coroutines:")
     table(["what", "ns", "bar"],
           [[name, ns, bench.bar(name, float(ns), SWITCH_BAR) if name == "one switch" else ""]
-           for name, ns in (line.split("\t") for line in out.splitlines())])
+           for name, ns in without_server(bench, "switch")])
+
+
+def ring(bench):
+    print("publications between workers:")
+    table(["what", "ns"], without_server(bench, "ring"))
 
 
 # ---- the router ----
@@ -467,14 +434,16 @@ ALL = {
     "hello": (hello, "CPU a request, depth 1 and 16"),
     "files": (files, "CPU a request, 10 KB and 1 MB"),
     "close": (close, "CPU a request, a new connection each"),
-    "idle": (idle, "memory of an idle connection"),
+    "idle": (idle, "memory of an idle connection, of each kind"),
     "waiting": (waiting, "10,000 sleeping requests, 10,000 idle connections, and hello's latency meanwhile"),
     "reload": (reload, "requests lost and latency while builds are deployed under load"),
     "deploys": (deploys, "latency at half load with a deployment a second"),
     "even": (even, "long-lived connections over four workers, beside nginx"),
     "beside": (beside, "CPU a request beside another build of reeve, $REEVE_BESIDE"),
     "switch": (switch, "a coroutine switch, in nanoseconds"),
+    "ring": (ring, "publishing from worker to worker, in nanoseconds"),
     "router": (router, "finding a path's route among 10 and among 1,000, in nanoseconds"),
     "views": (views, "CPU a request of views that answer with JSON and with a row of PostgreSQL, beside libmicrohttpd"),
+    **live.ALL,
     "futures": (futures, "a future resolved and awaited, a task spawned and awaited, in nanoseconds"),
 }

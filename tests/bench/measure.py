@@ -1,8 +1,8 @@
 """What is measured of a server: CPU time a request, memory, latency, lost requests; and tables to show it in."""
-import contextlib, os, re, select, socket, statistics, subprocess, time
+import contextlib, json, os, re, resource, select, socket, statistics, subprocess, time
 from urllib.parse import urlsplit
 
-from peers import Missing, program
+from peers import HERE, Missing, compile_c, program
 
 PIPELINE = """init = function(args)
     local requests = {}
@@ -136,7 +136,52 @@ def ratios(cost, base):
     return [a / b for a, b in zip(cost.costs, base.costs)]
 
 
+# ---- messages ----
+
+
+class Messages:
+    """What one run of wsload.c saw; times in seconds, of rounds of a broadcast."""
+
+    errors = refused = 0  # it ends at the first one
+
+    def __init__(self, seen):
+        self.requests, self.rate = seen["messages"], seen["messages"] / seen["seconds"]
+        self.median, self.p99 = (seen.get(what, 0) / 1e6 for what in ("median_us", "p99_us"))
+
+
+def wsload(folder):
+    """Compiled once a run."""
+    binary = os.path.join(folder, "wsload")
+    return binary if os.path.exists(binary) else compile_c(binary, f"{HERE}/wsload.c")
+
+
+def run_wsload(folder, server, what, mode, *options):
+    """Messages, and the server's CPU time meanwhile, without opening and closing the connections."""
+    parts, pids = urlsplit(server.urls[what]), server.pids()
+    command = [wsload(folder), *map(str, options), mode, str(parts.port), parts.path]
+    with ending(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True)) as client:
+        said = client.stdout.readline()
+        before = on_cpu_ns(pids)
+        if said == "ready\n":
+            client.stdin.write("go\n")
+            client.stdin.flush()
+            said = client.stdout.readline()
+        if not said.startswith("{"):
+            raise RuntimeError(f"{server.name}, {what}: {said.strip()}")
+        return Messages(json.loads(said)), on_cpu_ns(pids) - before
+
+
 # ---- connections of our own ----
+
+
+def within_descriptors(wanted, share=1):
+    """`wanted` connections, or as many as this process and the server may have, of which a share of 1/`share`."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY or wanted * share + 300 <= hard:
+        return wanted
+    print(f"(ulimit -Hn is {hard}: fewer connections than the {wanted} that were meant)")
+    return (hard - 300) // share
 
 
 def ask_for(url, *headers):
@@ -193,6 +238,30 @@ def get(url):
         client.close()
 
 
+def open_clients(url, count, request):
+    clients = []
+    for _ in range(count):
+        clients.append(Client(url))
+        clients[-1].send(request)
+    return clients
+
+
+def close_all(clients):
+    for client in clients:
+        client.close()
+
+
+def open_idle(url, count):
+    """Keep-alive connections that have had one answer each."""
+    clients, request = [], ask_for(url)
+    for _ in range(count):
+        client = Client(url)
+        client.send(request)
+        client.answer()
+        clients.append(client)
+    return clients
+
+
 def unsettled(clients):
     """How many of them have something to read, which an idle or a waiting connection has not."""
     poll = select.poll()
@@ -231,6 +300,24 @@ def table(head, rows):
         cells = [cell.rjust(width) for cell, width in zip(row, widths)]
         cells[0], cells[-1] = row[0].ljust(widths[0]), row[-1]
         print("  " + "  ".join(cells).rstrip())
+
+
+def show_costs(bench, title, costs, base_name, most=None, goal="", unit="req"):
+    """A row for each server; ratios are to base_name's, and `most` is reeve's bar."""
+    base = costs.get(base_name)
+    rows = []
+    for name, cost in costs.items():
+        row = [name, f"{statistics.median(cost.rates):.0f}", f"{statistics.median(cost.costs):.2f}", "-", "-", ""]
+        if base:
+            each = ratios(cost, base)
+            ratio = statistics.median(each)
+            row[3:5] = f"{ratio:.2f}", f"{min(each):.2f}-{max(each):.2f}"
+            if most and name == "reeve":
+                row[5] = bench.bar(f"{title}: {name} / {base_name}", ratio, most) + goal
+        if cost.lost:
+            row[5] += f" {cost.lost} requests lost"
+        rows.append(row)
+    table(["server", f"{unit}/s", f"us/{unit}", f"x {base_name}", "range", "bar"], rows)
 
 
 def ms(seconds):

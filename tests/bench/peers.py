@@ -19,15 +19,15 @@ class Missing(Exception):
 
 
 class Server:
-    def __init__(self, name, folder, command, port, urls, stop=signal.SIGTERM, ready=""):
-        """`ready`: what it logs when it has started; empty: it has when its port is open."""
+    def __init__(self, name, folder, command, port, urls, stop=signal.SIGTERM, ready="", place=None):
+        """`ready`: what it logs when it has started; empty: it has when its port is open. `place`: on which CPU."""
         self.name, self.folder, self.port, self.stop_signal, self.ready = name, folder, port, stop, ready
         self.urls = {what: f"http://127.0.0.1:{port}{path}" for what, path in urls.items()}
         self.log = os.path.join(folder, "log")
         with open(self.log, "wb") as log:
             # A session of its own: Ctrl-C reaches this program alone, which then stops the servers.
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                                            start_new_session=True, preexec_fn=_on_server_cpu)
+                                            start_new_session=True, preexec_fn=place or _on_server_cpu)
         _running.append(self)
         self._wait_until_it_answers()
 
@@ -90,6 +90,10 @@ def _on_server_cpu():
     os.sched_setaffinity(0, {SERVER_CPU})
 
 
+def on_all_cpus():
+    os.sched_setaffinity(0, set(_cpus))
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -137,8 +141,8 @@ def file_urls(prefix=""):
 # ---- reeve ----------------------------------------------------------------------------------------------------------
 
 
-def start_reeve(folder, www, hello=None, workers=1, build=None, options=""):
-    """With all bundled apps that are measured, or with `hello`, a module, alone."""
+def start_reeve(folder, www, hello=None, workers=1, build=None, options="", more="", place=None):
+    """With all bundled apps that are measured, or with `hello`, a module, alone; `more` goes into the configuration."""
     build, port = build or build_folder(), free_port()
     apps = os.path.join(build, "apps")
     text = f"""workers = {workers}
@@ -152,11 +156,12 @@ app "hello" {{ module = "{hello or apps + '/hello.so'}" option {{ {options} }} }
         text += f"""app "files" {{ module = "{apps}/files.so" mount = "/files" option {{ root = "{www}" }} }}
 app "sleep" {{ module = "{apps}/sleep.so" mount = "/sleep" }}
 """
+    text += more
     os.mkdir(os.path.join(folder, "state"))
     conf = write(os.path.join(folder, "reeve.conf"), text)
     urls = {"hello": "/", "close": "/", "sleep": "/sleep", **file_urls("/files")}
     server = Server("reeve", folder, [os.path.join(build, "bin/reeve"), "-c", conf], port, urls, stop=signal.SIGINT,
-                    ready=" ready: ")
+                    ready=" ready: ", place=place)
     server.control = f"{folder}/control.sock"
     return server
 
@@ -179,6 +184,22 @@ def start_note(folder, www):
     server = start_reeve(folder, None, hello=module, options=f'database = "{database.conninfo}"')
     server.name, server.urls = "reeve", {"row": server.urls["hello"] + "notes/1"}
     return server
+
+
+def start_live(folder, www):
+    """Long-lived connections: see live.c."""
+    port = free_port()
+    server = start_reeve(folder, None, hello=compile_module(folder, "live"),
+                         more=f'listen "127.0.0.1:{port}" {{ protocol = chat app = "hello" backlog = 4096 }}\n')
+    server.name, url = "reeve", server.urls["hello"]
+    server.urls = {"hello": url, "chat": f"chat://127.0.0.1:{port}",
+                   **{what: url + what for what in ("echo", "coroutine", "listen", "events", "tell")}}
+    return server
+
+
+def start_pubsub(folder, workers):
+    """As many CPUs as there are: its workers talk to each other."""
+    return start_reeve(folder, None, hello=compile_module(folder, "pubsub"), workers=workers, place=on_all_cpus)
 
 
 def start_beside(folder, www):
@@ -280,6 +301,47 @@ def start_mhd(folder, www, conninfo=None):
     return Server("libmicrohttpd", folder, [binary, str(port)], port, {"json": "/things/1"})
 
 
+WEBSOCKET_URLS = {"echo": "/echo", "listen": "/listen"}
+
+
+def start_lws(folder, www):
+    port = free_port()
+    binary = compile_c(os.path.join(folder, "lws"), os.path.join(HERE, "lws.c"), "-lwebsockets")
+    return Server("libwebsockets", folder, [binary, str(port)], port, WEBSOCKET_URLS)
+
+
+def start_node(folder, www):
+    """Debian's node-ws, whichever Node.js there is."""
+    if not os.path.isdir("/usr/share/nodejs/ws"):
+        raise Missing("node-ws is not installed")
+    port = free_port()
+    command = [program("env"), "NODE_PATH=/usr/share/nodejs", program("node"), os.path.join(HERE, "ws.js"), str(port)]
+    return Server("ws (node)", folder, command, port, WEBSOCKET_URLS)
+
+
+def start_python(folder, www):
+    """Debian's python3-websockets, so Debian's Python."""
+    port = free_port()
+    return Server("websockets (python)", folder, ["/usr/bin/python3", os.path.join(HERE, "ws.py"), str(port)], port,
+                  WEBSOCKET_URLS)
+
+
+def start_chatloop(folder, www):
+    """What `limit` is for HTTP."""
+    port = free_port()
+    binary = compile_c(os.path.join(folder, "chatloop"), os.path.join(HERE, "chatloop.c"))
+    return Server("chatloop", folder, [binary, str(port)], port, {"chat": ""})
+
+
+def start_redis(folder):
+    port, path = free_port(), os.path.join(folder, "redis.sock")
+    command = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", path, "--save", "",
+               "--appendonly", "no", "--daemonize", "no"]
+    server = Server("redis", folder, command, port, {}, place=on_all_cpus)
+    server.socket = path
+    return server
+
+
 def start_lighttpd(folder, www):
     port = free_port()
     write(os.path.join(www, "hello.txt"), HELLO)
@@ -333,13 +395,18 @@ STARTERS = {
     "libmicrohttpd": start_mhd,
     "reeve, notes": start_note,
     "libmicrohttpd, notes": lambda folder, www: start_mhd(folder, www, start_postgres().conninfo),
+    "reeve, live": start_live,
+    "libwebsockets": start_lws,
+    "ws (node)": start_node,
+    "websockets (python)": start_python,
+    "chatloop": start_chatloop,
     "nginx": start_nginx,
     "lighttpd": start_lighttpd,
     "h2o": start_h2o,
 }
 # Those of the tables that compare servers with each other.
 ORDINARY = ["limit", "limit, closing", "reeve", "nginx", "lighttpd", "h2o"]
-NEEDED = {"limit", "limit, closing", "reeve"}  # of the others, those that are missing are named and left out
+NEEDED = {"limit", "limit, closing", "reeve", "reeve, live"}  # of the others, those that are missing are named and left out
 
 
 class Yard:
