@@ -237,8 +237,9 @@ NEED_BUILD := gcc libc6-dev make curl pkg-config libevent-dev libhttp-parser-dev
               libelf-dev libdw-dev libmd-dev libsystemd-dev libncurses-dev zlib1g-dev libpq-dev
 NEED_CHECK := $(NEED_BUILD) libcmocka-dev bats bats-support bats-assert bats-file parallel jq wrk nghttp2-client \
               nginx-light netcat-openbsd iproute2 procps util-linux python3 python3-pyte valgrind systemd \
-              clang clang-format libclang-rt-14-dev cppcheck shellcheck postgresql-15
-NEED_ALL   := $(NEED_CHECK) lighttpd libmicrohttpd-dev
+              clang clang-format libclang-rt-14-dev cppcheck shellcheck postgresql-15 nodejs node-ws python3-websockets \
+              chromium-headless-shell
+NEED_ALL   := $(NEED_CHECK) lighttpd libmicrohttpd-dev libwebsockets-dev redis-server
 
 deps-build:
 	@.ci/need-packages $(NEED_BUILD)
