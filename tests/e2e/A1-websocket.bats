@@ -328,3 +328,26 @@ cases() {
     assert_line --index 2 'close 1006'
     wait_until has_logged 'in a callback of a connection'
 }
+
+@test "an adopt that can never be asked is told of, once" {
+    cat >"$DIR/unlisted.c" <<'C'
+#include <reeve/websocket.h>
+static int echo(reeve_websocket *ws, const reeve_websocket_message *m) { return reeve_websocket_send(ws, m->data, m->size, m->kind); }
+static int adopt(reeve_websocket *ws, uint32_t version) { return ws && version ? 0 : -1; }
+static const reeve_websocket_protocol protocol = {REEVE_WEBSOCKET_PROTOCOL, .name = "unlisted", .on_message = echo, .adopt = adopt};
+static int view(reeve_environ *environ, reeve_start_response *start)
+{
+    reeve_websocket_accept(environ, start, &protocol);
+    return 0;
+}
+REEVE_APP(.name = "unlisted", .version = "1", .application = view);
+C
+    cc -shared -fPIC -fvisibility=hidden -Wl,-Bsymbolic-functions -I"$TOP/include" -o "$DIR/unlisted.so" "$DIR/unlisted.c"
+    start_reeve <<<"workers = 1
+app \"unlisted\" { module = \"$DIR/unlisted.so\" }"
+    for _ in 1 2; do
+        run -0 NODE / <<<$'text a\nawait a\nclose'
+        assert_line 'text a'
+    done
+    assert_equal "$(grep -c 'protocol "unlisted" has an adopt, but does not stand in' "$LOG")" 1
+}
