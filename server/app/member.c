@@ -6,7 +6,6 @@
 
 #include "app/generation.h"
 #include "app/strand.h"
-#include "base/board.h"
 #include "net/net.h"
 #include "runtime/coro.h"
 
@@ -140,18 +139,23 @@ static void leave(struct member *member)
     generation_release(generation, HOLD_CONNECTION);
 }
 
+void member_count_at(const struct member *member, size_t figure)
+{
+    struct board_column *column = generation_column(member->generation);
+
+    board_add((board_count *)(void *)((char *)totals(member->generation) + figure), 1);
+    if (column)
+        board_add((board_count *)(void *)((char *)column + figure), 1);
+}
+
 void member_join(struct member *member, const struct member_kind *kind,
                  struct generation *generation, bool is_made)
 {
-    struct board_column *column = generation_column(generation);
-
     member->kind = kind;
     member->is_made = is_made;
     enter(member, generation);
     board_add(&totals(generation)->connections, 1);
-    board_add(&totals(generation)->opened, 1);
-    if (column)
-        board_add(&column->opened, 1);
+    member_count(member, opened);
 }
 
 void member_leave(struct member *member)
@@ -165,12 +169,8 @@ void member_leave(struct member *member)
 
 void member_failed(const struct member *member)
 {
-    struct board_column *column = generation_column(member->generation);
-
     board_add(&member->generation->app->room->slot->exceptions, 1);
-    board_add(&totals(member->generation)->exceptions, 1);
-    if (column)
-        board_add(&column->exceptions, 1);
+    member_count(member, exceptions);
 }
 
 /* ---- from one generation to the next ---- */
@@ -178,7 +178,6 @@ void member_failed(const struct member *member)
 void member_settle(struct member *member)
 {
     struct generation *from = member->generation, *to = from->app->live;
-    struct board_column *column;
 
     if (!from->is_retired || !to || to == from || member->duty.is_working ||
         !member->kind->adopt(member, to))
@@ -186,10 +185,7 @@ void member_settle(struct member *member)
     generation_hold(from, HOLD_CONNECTION); /* it goes last */
     leave(member);
     enter(member, to);
-    board_add(&totals(to)->moved, 1);
-    column = generation_column(to);
-    if (column)
-        board_add(&column->moved, 1);
+    member_count(member, moved);
     generation_release(from, HOLD_CONNECTION);
 }
 
@@ -205,6 +201,15 @@ void members_move(struct generation *generation)
 
 /* ---- the end ---- */
 
+static void bid_farewell(struct member *member)
+{
+    const struct generation *generation = member->generation;
+
+    room_do(generation->app->room, STEP_CONNECTION, generation);
+    member->kind->farewell(member);
+    room_do(generation->app->room, STEP_NONE, generation);
+}
+
 void members_end_made(struct generation *generation)
 {
     struct member *member, *next;
@@ -212,7 +217,7 @@ void members_end_made(struct generation *generation)
     for (member = LIST_FIRST(&generation->members); member; member = next) {
         next = LIST_NEXT(member, entry);
         if (member->is_made)
-            member->kind->farewell(member);
+            bid_farewell(member);
     }
 }
 
@@ -225,7 +230,7 @@ void members_farewell(const struct room *room)
         LIST_FOREACH (generation, &room->apps[i].generations, entry)
             for (member = LIST_FIRST(&generation->members); member; member = next) {
                 next = LIST_NEXT(member, entry);
-                member->kind->farewell(member);
+                bid_farewell(member);
             }
 }
 

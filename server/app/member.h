@@ -7,8 +7,10 @@
 #define APP_MEMBER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/queue.h>
 
+#include "base/board.h"
 #include "runtime/soon.h"
 
 struct coro;
@@ -79,6 +81,9 @@ void duty_run(void *arg);
 /* Of the callback that runs; NULL: memory has run out. */
 struct strand *duty_strand(struct duty *duty);
 
+/* One more of a figure of struct board_column, for its app and for its generation. */
+#define member_count(member, figure) member_count_at(member, offsetof(struct board_column, figure))
+void member_count_at(const struct member *member, size_t figure);
 /* A callback of the application has failed, or whatever else it is to blame for: counted with the
  * requests that did. */
 void member_failed(const struct member *member);

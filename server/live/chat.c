@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/generation.h"
+#include "app/strand.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "live/chat_private.h"
@@ -21,7 +22,6 @@
 #define HIGH_WATER   (64u << 10)
 #define LOW_WATER    (16u << 10)
 #define IDLE_SECONDS 300.0
-#define IDLE_MOST    (366.0 * 24 * 3600)
 
 const reeve_chat_protocol chat_plain = {REEVE_CHAT_PROTOCOL, .name = ""};
 
@@ -80,24 +80,7 @@ uint64_t chat_idle_limit(const struct reeve_chat *chat)
         return 0;
     if (!(seconds > 0)) /* NaN too */
         seconds = IDLE_SECONDS;
-    return (uint64_t)((seconds < IDLE_MOST ? seconds : IDLE_MOST) * NS_PER_SEC);
-}
-
-/* ---- counting ---- */
-
-static void add_one(struct board_column *column, size_t counter)
-{
-    board_add((board_count *)((char *)column + counter), 1);
-}
-
-void chat_count(const struct reeve_chat *chat, size_t counter)
-{
-    struct generation *generation = chat->session.member.generation;
-    struct board_column *column = generation_column(generation);
-
-    add_one(&generation->app->cell->total, counter);
-    if (column)
-        add_one(column, counter);
+    return strand_limit(seconds);
 }
 
 /* ---- its end ---- */
@@ -124,7 +107,7 @@ void chat_fail(struct reeve_chat *chat, int error)
 void chat_cut_off(struct reeve_chat *chat, int error)
 {
     if (!chat->error)
-        chat_count(chat, offsetof(struct board_column, cut_off));
+        member_count(&chat->session.member, cut_off);
     chat_fail(chat, error);
 }
 
@@ -230,7 +213,7 @@ static void notice_gone(struct reeve_chat *chat)
     if (!chat->session.stream.is_gone)
         return;
     if (!chat->is_lost && chat->session.stream.error == ETIMEDOUT)
-        chat_count(chat, offsetof(struct board_column, cut_off));
+        member_count(&chat->session.member, cut_off);
     chat->is_lost = true;
     if (chat->session.member.duty.is_working)
         abandon(chat);
@@ -357,15 +340,11 @@ static bool adopt(struct member *member, struct generation *to)
 static void farewell(struct member *member)
 {
     struct reeve_chat *chat = chat_of(session_of_member(member));
-    const struct generation *generation = member->generation;
 
     if (chat->is_finishing || chat->stage == CHAT_ENDED || chat->session.stream.is_gone)
         return;
-    if (chat->stage == CHAT_OPEN && chat->protocol->farewell) {
-        room_do(generation->app->room, STEP_CONNECTION, generation);
+    if (chat->stage == CHAT_OPEN && chat->protocol->farewell)
         chat->protocol->farewell(chat);
-        room_do(generation->app->room, STEP_NONE, generation);
-    }
     chat_finish(chat);
 }
 

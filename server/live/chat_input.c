@@ -166,7 +166,7 @@ static int found(struct reeve_chat *chat, const struct piece *piece)
     splitter_passed(&chat->splitter, piece->data + piece->mark);
     chat->piece = chat_take(chat, piece->data, piece->mark);
     chat->piece_size = piece->data;
-    chat_count(chat, offsetof(struct board_column, messages_in));
+    member_count(&chat->session.member, messages_in);
     return chat->protocol->found_terminator(chat);
 }
 

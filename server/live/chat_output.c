@@ -371,7 +371,7 @@ static int make_room(struct reeve_chat *chat, size_t size)
 static int count_sent(const struct reeve_chat *chat, int result)
 {
     if (result == 0)
-        chat_count(chat, offsetof(struct board_column, messages_out));
+        member_count(&chat->session.member, messages_out);
     return result;
 }
 

@@ -99,9 +99,6 @@ size_t chat_high_water(const struct reeve_chat *chat);
 size_t chat_low_water(const struct reeve_chat *chat);
 uint64_t chat_idle_limit(const struct reeve_chat *chat); /* ns; 0: none */
 
-/* One more, in a column of the scoreboard: offsetof(struct board_column, ...). */
-void chat_count(const struct reeve_chat *chat, size_t counter);
-
 /* ---- chat_input.c ---- */
 
 /* Reads what it has to in order to know. Does nothing that is the application's. */

@@ -117,7 +117,7 @@ static ssize_t give(struct reading *reading, size_t data, size_t mark, char **da
 
     *data_out = chat_take(chat, data, mark);
     splitter_forget(&chat->splitter);
-    chat_count(chat, offsetof(struct board_column, messages_in));
+    member_count(&chat->session.member, messages_in);
     return (ssize_t)data;
 }
 

@@ -17,15 +17,8 @@
 
 void websocket_count(struct reeve_websocket *ws, size_t figure)
 {
-    struct generation *generation = ws->session.member.generation;
-    struct board_column *column;
-
-    if (!ws->session.is_member)
-        return;
-    column = generation_column(generation);
-    board_add((board_count *)(void *)((char *)&generation->app->cell->total + figure), 1);
-    if (column)
-        board_add((board_count *)(void *)((char *)column + figure), 1);
+    if (ws->session.is_member)
+        member_count_at(&ws->session.member, figure);
 }
 
 /* ---- the peer ---- */
@@ -187,11 +180,8 @@ static void farewell(struct member *member)
 
     if (websocket_is_shut(ws))
         return;
-    if (ws->terms->protocol.farewell) {
-        room_do(member->generation->app->room, STEP_CONNECTION, member->generation);
+    if (ws->terms->protocol.farewell)
         ws->terms->protocol.farewell(ws);
-        room_do(member->generation->app->room, STEP_NONE, member->generation);
-    }
     websocket_begin_close(ws, REEVE_CLOSE_RESTART, NULL);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "app/strand.h"
 #include "live/websocket_private.h"
 
 #define MAX_MESSAGE   (1u << 20)
@@ -15,14 +15,7 @@
 #define PING_INTERVAL 30.0
 #define CLOSE_TIMEOUT 5.0
 
-#define LONGEST (366.0 * 24 * 3600)
-
 static LIST_HEAD(, websocket_terms) all;
-
-static uint64_t ns_of(double seconds)
-{
-    return (uint64_t)((seconds < LONGEST ? seconds : LONGEST) * NS_PER_SEC);
-}
 
 static void fill_in(reeve_websocket_protocol *protocol)
 {
@@ -64,8 +57,8 @@ static struct websocket_terms *new_terms(const reeve_websocket_protocol *full)
     if (!terms)
         return NULL;
     memcpy(&terms->protocol, full, sizeof *full);
-    terms->ping_ns = full->ping_interval < 0 ? 0 : ns_of(full->ping_interval);
-    terms->close_ns = ns_of(full->close_timeout);
+    terms->ping_ns = full->ping_interval < 0 ? 0 : strand_limit(full->ping_interval);
+    terms->close_ns = strand_limit(full->close_timeout);
     LIST_INSERT_HEAD(&all, terms, entry);
     return terms;
 }
